@@ -1,0 +1,330 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a value may be: one checker for each kind, in systemd's own terms.
+
+A checker takes the value as YAML gave it and returns the value as systemd wants it, or raises
+:class:`Refused` with what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+QUOTE_IT = "Quote it, so that YAML leaves it as text"
+_NUL = "text without the NUL character"
+#: systemd.syntax(7): longer lines are refused (LONG_LINE_MAX, 1 MiB).
+LONGEST_LINE = 1_000_000
+
+#: Seconds in each unit of systemd.time(7), "Parsing Time Spans".
+_SECONDS = {
+    **dict.fromkeys(("usec", "us", "µs"), 1e-6),
+    **dict.fromkeys(("msec", "ms"), 1e-3),
+    **dict.fromkeys(("", "seconds", "second", "sec", "s"), 1.0),
+    **dict.fromkeys(("minutes", "minute", "min", "m"), 60.0),
+    **dict.fromkeys(("hours", "hour", "hr", "h"), 3600.0),
+    **dict.fromkeys(("days", "day", "d"), 86400.0),
+    **dict.fromkeys(("weeks", "week", "w"), 604800.0),
+    **dict.fromkeys(("months", "month", "M"), 2629800.0),
+    **dict.fromkeys(("years", "year", "y"), 31557600.0),
+}
+_SPAN_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-zµ]*)\s*")
+_SIZE = re.compile(r"\d+(?:\.\d+)?[KMGTPE]?\Z|\d+(?:\.\d+)?%\Z|infinity\Z")
+_SIZE_FACTORS = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4, "P": 1024**5, "E": 1024**6}
+_UNIT_SUFFIXES = "service socket device mount automount swap target path timer slice scope".split()
+UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(?:" + "|".join(_UNIT_SUFFIXES) + r")\Z")
+ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?\Z")
+_SIGNAL = re.compile(r"(?:SIG)?(?:RT(?:MIN|MAX)(?:[+-]\d+)?|[A-Z][A-Z0-9]{1,8})\Z")
+_TRUE = {"true", "yes", "on", "1"}
+_FALSE = {"false", "no", "off", "0"}
+
+
+class Refused(ValueError):
+    """A value that cannot be used: ``place`` inside the value, ``expected`` and ``remedy``."""
+
+    def __init__(self, expected: str, remedy: str, place: str = "", found: object = None) -> None:
+        super().__init__(expected)
+        self.expected = expected
+        self.remedy = remedy
+        self.place = place
+        self.found = found
+
+
+Checker = Callable[[object], Any]
+
+
+def text(value: object) -> str:
+    """One line of text."""
+    if isinstance(value, (bool, int, float)):
+        raise Refused("text", QUOTE_IT)
+    if not isinstance(value, str):
+        raise Refused("text", "Write one line of text")
+    if "\n" in value or "\r" in value or "\0" in value:
+        raise Refused("one line of text", "Take the line break or NUL out")
+    if len(value) > LONGEST_LINE:
+        raise Refused(f"at most {LONGEST_LINE} characters", "Put it into a file")
+    return value
+
+
+def filled_text(value: object) -> str:
+    """One line of text that is not empty."""
+    line = text(value)
+    if not line.strip():
+        raise Refused("text that is not empty", "Write a value or leave the key out")
+    return line
+
+
+def word(value: object) -> str:
+    """Text of any characters but NUL: what a process may receive as an argument."""
+    if isinstance(value, (bool, int, float)):
+        raise Refused("text", QUOTE_IT)
+    if not isinstance(value, str):
+        raise Refused("text", "Write text")
+    if "\0" in value:
+        raise Refused(_NUL, "No process can receive a NUL character; take it out")
+    try:
+        size = len(value.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise Refused("text that UTF-8 can hold", "Take the lone surrogate out") from None
+    if size > LONGEST_LINE // 4:
+        raise Refused(f"at most {LONGEST_LINE // 4} bytes", "Put it into a file")
+    return value
+
+
+def boolean(value: object) -> bool:
+    """``true`` or ``false``; a survey's strings count too."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
+        return value.lower() in _TRUE
+    raise Refused("true or false", "Write true or false")
+
+
+def count(value: object) -> int:
+    """A whole number of 0 or more; digits in a string count too."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    raise Refused("a whole number of 0 or more", "Write a number")
+
+
+def limit(value: object) -> str:
+    """A number of 0 or more, ``soft:hard``, a percentage, or ``infinity``."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return str(value)
+    if isinstance(value, str) and re.match(r"(?:\d+|infinity)(?::(?:\d+|infinity))?\Z|\d+%\Z", value):
+        return value
+    raise Refused("a number, soft:hard or infinity", "Write a number, or quote soft:hard")
+
+
+def seconds(span: str) -> float:
+    """Return the length of a checked time span in seconds (``infinity`` gives the float of that name)."""
+    if span.strip() == "infinity":
+        return float("inf")
+    return sum(float(number) * _SECONDS[unit] for number, unit in _SPAN_PART.findall(span))
+
+
+def time_span(value: object) -> str:
+    """A time span of systemd.time(7): ``5s``, ``1min 30s``, ``infinity``; a bare ``0`` too."""
+    if value == 0 and isinstance(value, int) and not isinstance(value, bool):
+        return "0"
+    if isinstance(value, (bool, int, float)):
+        raise Refused("a time span such as 5s, 1min 30s or infinity", QUOTE_IT + " and write its unit")
+    if isinstance(value, str):
+        stripped = value.strip()
+        parts = _SPAN_PART.findall(stripped)
+        whole = "".join(match.group(0) for match in _SPAN_PART.finditer(stripped))
+        if stripped == "infinity" or (parts and whole == stripped and all(unit in _SECONDS for _, unit in parts)):
+            return stripped
+    raise Refused("a time span such as 5s, 1min 30s or infinity", "Write a number with a unit of systemd.time(7)")
+
+
+def size(value: object) -> str:
+    """A number of bytes with an optional K, M, G, T, P or E (factor 1024), a percentage, or ``infinity``."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return str(value)
+    if isinstance(value, str) and _SIZE.match(value):
+        return value
+    raise Refused("a size such as 512M, 2G, 10% or infinity", "Write a number with K, M, G or T and no blank")
+
+
+def byte_count(checked: str) -> float | None:
+    """Return a checked size in bytes, or ``None`` for a percentage, which only the host can resolve."""
+    if checked == "infinity":
+        return float("inf")
+    if checked.endswith("%"):
+        return None
+    if checked[-1] in _SIZE_FACTORS:
+        return float(checked[:-1]) * _SIZE_FACTORS[checked[-1]]
+    return float(checked)
+
+
+def path(value: object) -> str:
+    """An absolute path without ``.`` or ``..`` parts."""
+    line = text(value)
+    if not line.startswith("/"):
+        raise Refused("an absolute path", "Write the whole path from /")
+    if any(part in (".", "..") for part in line.split("/")):
+        raise Refused("a path without . and .. in it", "Write the path that is meant")
+    return line.rstrip("/") or "/"
+
+
+def optional_path(value: object) -> str:
+    """An absolute path; a leading ``-`` says that the file may be missing (systemd.exec(5))."""
+    line = text(value)
+    return "-" + path(line[1:]) if line.startswith("-") else path(line)
+
+
+def relative_folder(value: object) -> str:
+    """A folder name below a base of systemd's choice (``StateDirectory=``), never absolute."""
+    line = filled_text(value)
+    if line.startswith("/") or any(part in ("", ".", "..") for part in line.split("/")) or re.search(r"[\s%]", line):
+        raise Refused("a relative folder name without blanks", "systemd puts it below /var/lib or /run; write its name")
+    return line
+
+
+def unit_name(value: object) -> str:
+    """A unit's whole name with its suffix."""
+    line = text(value)
+    if not UNIT_NAME.match(line):
+        raise Refused("a unit name with its suffix, such as network-online.target", "Write the whole name")
+    return line
+
+
+def account(value: object) -> str:
+    """The name of a user or group, or a numeric id in a string."""
+    line = filled_text(value)
+    if not (_ACCOUNT.match(line) or line.isdigit()):
+        raise Refused("the name of a user or group", "Use letters, digits, _, - and at most 31 characters")
+    return line
+
+
+def signal(value: object) -> str:
+    """A signal's name."""
+    line = text(value)
+    if not _SIGNAL.match(line):
+        raise Refused("the name of a signal, such as SIGTERM", "See signal(7)")
+    return line
+
+
+def file_mode(value: object) -> str:
+    """An octal mode in quotes."""
+    if isinstance(value, str) and re.match(r"0?[0-7]{3}\Z", value):
+        return value
+    raise Refused("an octal mode in quotes, such as '0027'", QUOTE_IT)
+
+
+def one_of(*allowed: str) -> Checker:
+    """Return a checker for one word of a fixed set."""
+    listed = ", ".join(allowed)
+
+    def check(value: object) -> str:
+        if isinstance(value, bool):
+            raise Refused(f"one of {listed}", QUOTE_IT)
+        if isinstance(value, str) and value in allowed:
+            return value
+        raise Refused(f"one of {listed}", "Choose one of them")
+
+    return check
+
+
+def list_of(check: Checker) -> Checker:
+    """Return a checker for a list; a single value counts as a list of one."""
+
+    def check_all(value: object) -> list[Any]:
+        members = value if isinstance(value, (list, tuple)) else [value]
+        checked = []
+        for index, member in enumerate(members):
+            try:
+                checked.append(check(member))
+            except Refused as refused:
+                raise Refused(refused.expected, refused.remedy, f"[{index}]{refused.place}", member) from None
+        return checked
+
+    return check_all
+
+
+def argv(value: object) -> list[str]:
+    """A command as a list: each element reaches the process byte for byte."""
+    if not isinstance(value, (list, tuple)) or not value:
+        raise Refused("a list of text that is not empty", "Write the program and its arguments as a list")
+    words: list[str] = list_of(word)(value)
+    if not words[0].startswith("/"):
+        raise Refused("an absolute path of a program", "Write the whole path from /", "[0]", value[0])
+    if re.search(r"[\x00-\x1f\x7f]", words[0]) or words[0].endswith("/"):
+        raise Refused("the path of a program", "Take control characters and a trailing / out", "[0]", value[0])
+    return words
+
+
+def command(value: object) -> list[str] | str:
+    """A command: a list (an argv), or a string in systemd's own syntax, which is used unchanged."""
+    return filled_text(value) if isinstance(value, str) else argv(value)
+
+
+def commands(value: object) -> list[list[str] | str]:
+    """One command, or a list whose members are commands themselves (lists)."""
+    if isinstance(value, (list, tuple)) and value and all(isinstance(member, (list, tuple)) for member in value):
+        return list(list_of(command)(value))
+    return [command(value)]
+
+
+def environment(value: object) -> dict[str, str]:
+    """Names and values of environment variables; the values are never quoted in a message."""
+    if not isinstance(value, Mapping):
+        raise Refused("a mapping of names to text", "Write NAME: value")
+    checked = {}
+    for name, content in value.items():
+        if not isinstance(name, str) or not ENVIRONMENT_NAME.match(name):
+            raise Refused("a name of letters, digits and _", "Rename the variable", "", name)
+        try:
+            checked[name] = word(content)
+        except Refused as refused:
+            raise Refused(refused.expected, refused.remedy, f".{name}", HIDE) from None
+    return checked
+
+
+class _Hide:
+    """Marks a value that a message must not show."""
+
+
+HIDE = _Hide()
+
+
+def credentials(value: object) -> dict[str, str]:
+    """Names of credentials and the absolute paths that hold them (``LoadCredential=``, systemd.exec(5))."""
+    if not isinstance(value, Mapping):
+        raise Refused("a mapping of names to absolute paths", "Write name: /path")
+    checked = {}
+    for name, source in value.items():
+        if not isinstance(name, str) or not re.match(r"[A-Za-z0-9_.-]{1,255}\Z", name):
+            raise Refused("a name of letters, digits, _, - and .", "Rename the credential", "", name)
+        try:
+            checked[name] = path(source)
+        except Refused as refused:
+            raise Refused(refused.expected, refused.remedy, f".{name}", source) from None
+    return checked
+
+
+def directives(value: object) -> dict[str, dict[str, list[str]]]:
+    """Further directives, by section: text, or a list of text that repeats the directive."""
+    if not isinstance(value, Mapping):
+        raise Refused("a mapping of sections", "Write {Service: {Directive: value}}")
+    checked: dict[str, dict[str, list[str]]] = {}
+    for section, entries in value.items():
+        if section not in ("Unit", "Service", "Timer", "Install"):
+            raise Refused("a section: Unit, Service, Timer or Install", "Move the directive", "", section)
+        if not isinstance(entries, Mapping):
+            raise Refused("a mapping of directives", "Write {Directive: value}", f".{section}", entries)
+        for name, content in entries.items():
+            if not isinstance(name, str) or not re.match(r"[A-Z][A-Za-z0-9]*\Z", name):
+                raise Refused("the name of a directive", "Write it as in the man page", f".{section}", name)
+            try:
+                checked.setdefault(section, {})[name] = list_of(text)(content)
+            except Refused as refused:
+                place = refused.place if isinstance(content, Sequence) and not isinstance(content, str) else ""
+                raise Refused(refused.expected, refused.remedy, f".{section}.{name}{place}", content) from None
+    return checked
