@@ -10,9 +10,11 @@ A checker takes the value as YAML gave it and returns the value as systemd wants
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+SECTIONS = ("Unit", "Service", "Timer", "Install")
 QUOTE_IT = "Quote it, so that YAML leaves it as text"
 _NUL = "text without the NUL character"
 #: systemd.syntax(7): longer lines are refused (LONG_LINE_MAX, 1 MiB).
@@ -42,18 +44,74 @@ _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 
 
-class Refused(ValueError):
-    """A value that cannot be used: ``place`` inside the value, ``expected`` and ``remedy``."""
-
-    def __init__(self, expected: str, remedy: str, place: str = "", found: object = None) -> None:
-        super().__init__(expected)
-        self.expected = expected
-        self.remedy = remedy
-        self.place = place
-        self.found = found
-
-
 Checker = Callable[[object], Any]
+
+
+class _Whole:
+    """Stands for the whole value, where a fault is not about a part of it."""
+
+
+class Hidden:
+    """Stands for a value that a message must not show."""
+
+
+_WHOLE = _Whole()
+HIDDEN_VALUE = Hidden()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a value, or with the part of it at ``place`` (``[2]``, ``.NAME``)."""
+
+    expected: str
+    remedy: str
+    place: str = ""
+    part: object = _WHOLE
+
+    def found(self, whole: object) -> object:
+        """Return what the message quotes: the part, or the whole value."""
+        return whole if isinstance(self.part, _Whole) else self.part
+
+
+class Refused(ValueError):
+    """A value that cannot be used, with every fault in it."""
+
+    def __init__(self, expected: str, remedy: str, place: str = "", part: object = _WHOLE) -> None:
+        super().__init__(expected)
+        self.faults = [Fault(expected, remedy, place, part)]
+
+    @classmethod
+    def of(cls, faults: list[Fault]) -> Refused:
+        """Return one refusal with all ``faults``, of which there is at least one."""
+        refused = cls(faults[0].expected, faults[0].remedy)
+        refused.faults = faults
+        return refused
+
+
+class Faults:
+    """Collects the faults of the parts of a value, so that all are reported at once."""
+
+    def __init__(self) -> None:
+        self.all: list[Fault] = []
+
+    def check(self, check: Checker, part: object, place: str, hide: bool = False) -> Any:
+        """Return the checked part; ``None`` when it has a fault, which is kept."""
+        try:
+            return check(part)
+        except Refused as refused:
+            for fault in refused.faults:
+                shown = HIDDEN_VALUE if hide else fault.found(part)
+                self.all.append(Fault(fault.expected, fault.remedy, place + fault.place, shown))
+            return None
+
+    def add(self, expected: str, remedy: str, place: str, part: object) -> None:
+        """Keep one more fault."""
+        self.all.append(Fault(expected, remedy, place, part))
+
+    def raise_any(self) -> None:
+        """Raise :class:`Refused` when a fault was kept."""
+        if self.all:
+            raise Refused.of(self.all)
 
 
 def text(value: object) -> str:
@@ -64,6 +122,8 @@ def text(value: object) -> str:
         raise Refused("text", "Write one line of text")
     if "\n" in value or "\r" in value or "\0" in value:
         raise Refused("one line of text", "Take the line break or NUL out")
+    if value.endswith("\\"):
+        raise Refused("text that does not end with a backslash", "systemd would join it with the next line; take it out")
     if len(value) > LONGEST_LINE:
         raise Refused(f"at most {LONGEST_LINE} characters", "Put it into a file")
     return value
@@ -236,13 +296,11 @@ def list_of(check: Checker) -> Checker:
     """Return a checker for a list; a single value counts as a list of one."""
 
     def check_all(value: object) -> list[Any]:
-        members = value if isinstance(value, (list, tuple)) else [value]
-        checked = []
-        for index, member in enumerate(members):
-            try:
-                checked.append(check(member))
-            except Refused as refused:
-                raise Refused(refused.expected, refused.remedy, f"[{index}]{refused.place}", member) from None
+        if not isinstance(value, (list, tuple)):
+            return [check(value)]
+        faults = Faults()
+        checked = [faults.check(check, member, f"[{index}]") for index, member in enumerate(value)]
+        faults.raise_any()
         return checked
 
     return check_all
@@ -252,11 +310,15 @@ def argv(value: object) -> list[str]:
     """A command as a list: each element reaches the process byte for byte."""
     if not isinstance(value, (list, tuple)) or not value:
         raise Refused("a list of text that is not empty", "Write the program and its arguments as a list")
-    words: list[str] = list_of(word)(value)
-    if not words[0].startswith("/"):
-        raise Refused("an absolute path of a program", "Write the whole path from /", "[0]", value[0])
-    if re.search(r"[\x00-\x1f\x7f]", words[0]) or words[0].endswith("/"):
-        raise Refused("the path of a program", "Take control characters and a trailing / out", "[0]", value[0])
+    faults = Faults()
+    words = [faults.check(word, member, f"[{index}]") for index, member in enumerate(value)]
+    program = words[0]
+    if isinstance(program, str):
+        if not program.startswith("/"):
+            faults.add("an absolute path of a program", "Write the whole path from /", "[0]", program)
+        elif re.search(r"[\x00-\x1f\x7f]", program) or program.endswith("/"):
+            faults.add("the path of a program", "Take control characters and a trailing / out", "[0]", program)
+    faults.raise_any()
     return words
 
 
@@ -276,36 +338,29 @@ def environment(value: object) -> dict[str, str]:
     """Names and values of environment variables; the values are never quoted in a message."""
     if not isinstance(value, Mapping):
         raise Refused("a mapping of names to text", "Write NAME: value")
+    faults = Faults()
     checked = {}
     for name, content in value.items():
         if not isinstance(name, str) or not ENVIRONMENT_NAME.match(name):
-            raise Refused("a name of letters, digits and _", "Rename the variable", "", name)
-        try:
-            checked[name] = word(content)
-        except Refused as refused:
-            raise Refused(refused.expected, refused.remedy, f".{name}", HIDE) from None
+            faults.add("a name of letters, digits and _", "Rename the variable", "", name)
+            continue
+        checked[name] = faults.check(word, content, f".{name}", hide=True)
+    faults.raise_any()
     return checked
-
-
-class _Hide:
-    """Marks a value that a message must not show."""
-
-
-HIDE = _Hide()
 
 
 def credentials(value: object) -> dict[str, str]:
     """Names of credentials and the absolute paths that hold them (``LoadCredential=``, systemd.exec(5))."""
     if not isinstance(value, Mapping):
         raise Refused("a mapping of names to absolute paths", "Write name: /path")
+    faults = Faults()
     checked = {}
     for name, source in value.items():
         if not isinstance(name, str) or not re.match(r"[A-Za-z0-9_.-]{1,255}\Z", name):
-            raise Refused("a name of letters, digits, _, - and .", "Rename the credential", "", name)
-        try:
-            checked[name] = path(source)
-        except Refused as refused:
-            raise Refused(refused.expected, refused.remedy, f".{name}", source) from None
+            faults.add("a name of letters, digits, _, - and .", "Rename the credential", "", name)
+            continue
+        checked[name] = faults.check(path, source, f".{name}")
+    faults.raise_any()
     return checked
 
 
@@ -313,18 +368,19 @@ def directives(value: object) -> dict[str, dict[str, list[str]]]:
     """Further directives, by section: text, or a list of text that repeats the directive."""
     if not isinstance(value, Mapping):
         raise Refused("a mapping of sections", "Write {Service: {Directive: value}}")
+    faults = Faults()
     checked: dict[str, dict[str, list[str]]] = {}
     for section, entries in value.items():
-        if section not in ("Unit", "Service", "Timer", "Install"):
-            raise Refused("a section: Unit, Service, Timer or Install", "Move the directive", "", section)
+        if section not in SECTIONS:
+            faults.add("a section: " + ", ".join(SECTIONS), "Move the directive", "", section)
+            continue
         if not isinstance(entries, Mapping):
-            raise Refused("a mapping of directives", "Write {Directive: value}", f".{section}", entries)
+            faults.add("a mapping of directives", "Write {Directive: value}", f".{section}", entries)
+            continue
         for name, content in entries.items():
             if not isinstance(name, str) or not re.match(r"[A-Z][A-Za-z0-9]*\Z", name):
-                raise Refused("the name of a directive", "Write it as in the man page", f".{section}", name)
-            try:
-                checked.setdefault(section, {})[name] = list_of(text)(content)
-            except Refused as refused:
-                place = refused.place if isinstance(content, Sequence) and not isinstance(content, str) else ""
-                raise Refused(refused.expected, refused.remedy, f".{section}.{name}{place}", content) from None
+                faults.add("the name of a directive", "Write it as in the man page", f".{section}", name)
+                continue
+            checked.setdefault(section, {})[name] = faults.check(list_of(text), content, f".{section}.{name}")
+    faults.raise_any()
     return checked

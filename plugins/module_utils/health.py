@@ -1,0 +1,132 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a service answers: what the key ``health`` may say, and one try of it."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import values as v
+
+#: Seconds that a service has to answer for the first time when ``timeout`` is not given.
+DEFAULT_TIMEOUT = 30.0
+#: Seconds that one try may take.
+_TRY = 3.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a service is asked: exactly one of ``http``, ``tcp``, ``command``; ``timeout`` in seconds for all tries."""
+
+    http: str = ""
+    tcp: tuple[str, int] = ("", 0)
+    command: tuple[str, ...] = ()
+    timeout: float = DEFAULT_TIMEOUT
+
+    def __str__(self) -> str:
+        if self.http:
+            return self.http
+        if self.command:
+            return self.command[0]
+        return f"tcp {self.tcp[0]}:{self.tcp[1]}"
+
+
+def _http(value: object) -> str:
+    url = v.filled_text(value)
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise v.Refused("a URL with http or https and a host", "Write http://127.0.0.1:8000/path")
+    return url
+
+
+def _tcp(value: object) -> tuple[str, int]:
+    host, colon, port = v.filled_text(value).rpartition(":")
+    if not (colon and host and port.isdigit() and 0 < int(port) < 65536):
+        raise v.Refused("host:port", "Write 127.0.0.1:8000")
+    return host.strip("[]"), int(port)
+
+
+def _timeout(value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    span = v.seconds(v.time_span(value))
+    if not 0 < span < float("inf"):
+        raise v.Refused("seconds above 0", "Write the seconds that the service has to answer")
+    return span
+
+
+_WAYS: dict[str, v.Checker] = {"http": _http, "tcp": _tcp, "command": lambda value: tuple(v.argv(value))}
+
+
+def parse_health(value: object) -> Health:
+    """Return the checked value of the key ``health``; :class:`~.values.Refused` with every fault."""
+    expected = "a mapping with one of http, tcp, command, and timeout"
+    if not isinstance(value, Mapping):
+        raise v.Refused(expected, "Write {http: URL}, {tcp: host:port} or {command: [...]}")
+    unknown = [key for key in value if key not in (*_WAYS, "timeout")]
+    ways = [key for key in value if key in _WAYS]
+    if unknown or len(ways) != 1:
+        raise v.Refused(expected, "Write exactly one of the three ways, and nothing else but timeout")
+    faults = v.Faults()
+    given: dict[str, Any] = {ways[0]: faults.check(_WAYS[ways[0]], value[ways[0]], f".{ways[0]}")}
+    if "timeout" in value:
+        given["timeout"] = faults.check(_timeout, value["timeout"], ".timeout")
+    faults.raise_any()
+    return Health(**given)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer of the service; whatever it points at is not this service."""
+
+    def redirect_request(self, *_arguments: Any, **_keywords: Any) -> None:
+        return None
+
+
+def _ask_http(url: str) -> str:
+    opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=_TRY) as answer:
+            answer.read(1)
+        return ""
+    except urllib.error.HTTPError as error:
+        return "" if error.code < 400 else f"answered with status {error.code}"
+    except (OSError, http.client.HTTPException) as error:
+        return str(getattr(error, "reason", error)) or type(error).__name__
+
+
+def _ask_command(argv: tuple[str, ...], user: str | None) -> str:
+    prefix = ["runuser", "-u", user, "--"] if user not in (None, "root", "0") else []
+    try:
+        done = subprocess.run(
+            [*prefix, *argv], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRY * 3, check=False, cwd="/"
+        )
+    except subprocess.TimeoutExpired:
+        return f"{argv[0]} did not end within {_TRY * 3:.0f} s"
+    except OSError as error:
+        return f"{argv[0]}: {error.strerror}"
+    return "" if done.returncode == 0 else f"{argv[0]} ended with status {done.returncode}"
+
+
+def ask(health: Health, user: str | None = None) -> str:
+    """Ask once; return an empty string when the service is healthy, else what was wrong, as a phrase.
+
+    A command runs as ``user``, like everything else of the service.
+    """
+    if health.http:
+        return _ask_http(health.http)
+    if health.command:
+        return _ask_command(health.command, user)
+    try:
+        with socket.create_connection(health.tcp, timeout=_TRY):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
