@@ -25,8 +25,12 @@ _NOT_FOR_ONESHOT = ("always", "on-success")
 
 @dataclass(frozen=True)
 class Service:
-    """One checked service; ``values`` holds what was given, or else the baseline's default, by key."""
+    """One checked service; ``values`` holds what was given, or else the baseline's default, by key.
 
+    ``place`` is its place in the list (``stability_services[3]``), for messages.
+    """
+
+    place: str
     name: str
     values: Mapping[str, Any]
     given: frozenset[str]
@@ -171,14 +175,14 @@ def _parse_one(item: _Item) -> Service:
     job = "on_calendar" in item.raw
     if item.raw.get("state") == "absent":
         item.add(".state", "absent", "started or stopped in this version", "Remove the service by hand, then its entry")
-        return Service(item.name, {}, frozenset())
+        return Service(item.place, item.name, {}, frozenset())
     checked = _checked_values(item, job)
     if len(item.problems) == before:
         _check_together(item, checked, job)
         _check_directives(item, checked, job)
     if job and checked["retries"] == 0 and "restart" not in item.raw:
         checked["restart"] = "no"
-    return Service(item.name, checked, frozenset(str(key) for key in item.raw))
+    return Service(item.place, item.name, checked, frozenset(str(key) for key in item.raw))
 
 
 def _check_unique(option: str, names: Iterable[tuple[int, str]], problems: list[Problem]) -> None:

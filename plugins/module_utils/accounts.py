@@ -1,0 +1,69 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The users and groups that services run as."""
+
+from __future__ import annotations
+
+import grp
+import pwd
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .services import Service
+from .systemd_host import HostError, run
+
+
+@dataclass(frozen=True)
+class Account:
+    """A system user or group to be made; ``kind`` is ``user`` or ``group``."""
+
+    kind: str
+    name: str
+    group: str = ""
+    home: str = ""
+
+
+def _exists(kind: str, name: str) -> bool:
+    if name.isdigit():
+        return True
+    try:
+        if kind == "user":
+            pwd.getpwnam(name)
+        else:
+            grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def missing_accounts(services: Iterable[Service]) -> list[Account]:
+    """Return the groups and users that the services need and the host does not have, groups first."""
+    groups: dict[str, Account] = {}
+    users: dict[str, Account] = {}
+    for service in services:
+        user, group = service.values["user"], service.values["group"] or ""
+        if group and group != user and not _exists("group", group):
+            groups.setdefault(group, Account("group", group))
+        if not _exists("user", user):
+            home = service.values["working_directory"] or "/nonexistent"
+            users.setdefault(user, Account("user", user, group, home))
+    return [*groups.values(), *users.values()]
+
+
+def make_account(account: Account) -> None:
+    """Make a system user or group (useradd(8), groupadd(8)); :class:`HostError` with their message."""
+    if account.kind == "group":
+        argv = ["groupadd", "--system", account.name]
+    else:
+        if account.group and account.group != account.name:
+            group = ["--gid", account.group]
+        elif _exists("group", account.name):
+            group = ["--gid", account.name]
+        else:
+            group = ["--user-group"]
+        argv = ["useradd", "--system", *group, "--no-create-home", "--home-dir", account.home]
+        argv += ["--shell", "/usr/sbin/nologin", account.name]
+    done = run(argv)
+    if done.status:
+        raise HostError(f"The {account.kind} {account.name} cannot be made: {done.stderr.strip()}")

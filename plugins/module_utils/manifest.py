@@ -1,0 +1,186 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the collection remembers on a host about its units: which are ours, and with what each was started.
+
+The file ``/var/lib/stability/units.json`` (mode 0600: it holds digests of files with secrets) maps each unit to
+
+``service``    the entry of the list that it belongs to,
+``unit``, ``paths``, ``generation``    the :class:`Started` of its last successful start; missing before that,
+``replaced``   whether a foreign unit file is kept in ``/var/lib/stability/replaced/``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+
+from .files import write_file
+
+FOLDER = "/var/lib/stability"
+MANIFEST = f"{FOLDER}/units.json"
+REPLACED = f"{FOLDER}/replaced"
+LOCK = f"{FOLDER}/units.lock"
+GENERATION = "stability-generation.json"
+#: Seconds that a run waits for another run on the same host.
+LOCK_WAIT = 120.0
+#: What a process writes while it runs must not look like a change of its sources.
+_NOT_CONTENT = ("__pycache__",)
+
+
+class Busy(RuntimeError):
+    """Another run holds the host."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a process was started with: digests of its unit files and of each watched path, and the generation of
+    its virtual environment."""
+
+    unit: str
+    paths: Mapping[str, str]
+    generation: str
+
+    def reasons(self, wanted: Started) -> list[str]:
+        """Return, as phrases, why a process with this start is not one with ``wanted``."""
+        reasons = ["unit file"] if self.unit != wanted.unit else []
+        for path in sorted({*self.paths, *wanted.paths}):
+            if self.paths.get(path) != wanted.paths.get(path):
+                reasons.append(path)
+        if self.generation != wanted.generation:
+            reasons.append("virtual environment")
+        return reasons
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is remembered of one unit."""
+
+    service: str
+    started: Started | None = None
+    replaced: bool = False
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that is remembered, by unit."""
+
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+
+    def with_entry(self, unit: str, entry: Entry | None) -> Manifest:
+        """Return a manifest with ``unit`` set, or forgotten for ``None``."""
+        entries = {name: kept for name, kept in self.entries.items() if name != unit}
+        if entry is not None:
+            entries[unit] = entry
+        return replace(self, entries=entries)
+
+
+def read_manifest() -> Manifest:
+    """Return the host's manifest; an empty one when there is none or it cannot be understood."""
+    try:
+        with open(MANIFEST, encoding="utf-8") as stream:
+            units = json.load(stream)["units"]
+        return Manifest({name: _entry(raw) for name, raw in units.items()})
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return Manifest()
+
+
+def _entry(raw: Mapping[str, Any]) -> Entry:
+    started = raw.get("started")
+    return Entry(
+        str(raw["service"]),
+        Started(str(started["unit"]), dict(started["paths"]), str(started["generation"])) if started else None,
+        bool(raw.get("replaced")),
+    )
+
+
+def write_manifest(manifest: Manifest) -> None:
+    """Write the manifest atomically."""
+    os.makedirs(FOLDER, mode=0o755, exist_ok=True)
+    content = {"version": 1, "units": {name: asdict(entry) for name, entry in sorted(manifest.entries.items())}}
+    write_file(MANIFEST, (json.dumps(content, indent=1) + "\n").encode(), 0o600)
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Hold the host for one run; :class:`Busy` when another one does not end within two minutes."""
+    os.makedirs(FOLDER, mode=0o755, exist_ok=True)
+    with open(LOCK, "w", encoding="utf-8") as stream:
+        deadline = time.monotonic() + LOCK_WAIT
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Busy(f"Another run holds {LOCK}. Wait until it has ended, then run again.") from None
+                time.sleep(0.2)
+        yield
+
+
+def digest_text(*texts: str) -> str:
+    """Return one digest of several texts."""
+    digest = sha256()
+    for text in texts:
+        digest.update(f"{len(text)}:".encode())
+        digest.update(text.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def digest_path(path: str) -> str:
+    """Return a digest of the content of a file, or of a folder with everything below it; empty when it is missing.
+
+    Names, contents, targets of links and executable bits count; compiled Python files do not.
+    """
+    digest = sha256()
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return ""
+    if not stat.S_ISDIR(mode):
+        _digest_file(digest, os.path.realpath(path), os.path.basename(path))
+        return digest.hexdigest()
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if name not in _NOT_CONTENT)
+        linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in sorted([*names, *linked]):
+            full = os.path.join(folder, name)
+            _digest_file(digest, full, os.path.relpath(full, path))
+    return digest.hexdigest()
+
+
+def _digest_file(digest: Any, full: str, shown: str) -> None:
+    try:
+        details = os.lstat(full)
+        if stat.S_ISLNK(details.st_mode):
+            content = os.readlink(full).encode("utf-8", "surrogateescape")
+        elif stat.S_ISREG(details.st_mode):
+            with open(full, "rb") as stream:
+                content = stream.read()
+        else:
+            content = b""
+    except OSError:
+        return
+    executable = bool(details.st_mode & 0o111)
+    digest.update(f"{len(shown)}:{executable}:{len(content)}:".encode())
+    digest.update(shown.encode("utf-8", "surrogateescape"))
+    digest.update(content)
+
+
+def generation(virtualenv: str | None) -> str:
+    """Return the generation of a virtual environment that ``pip_pinned`` keeps; empty when it has none."""
+    if not virtualenv:
+        return ""
+    try:
+        with open(os.path.join(virtualenv, GENERATION), encoding="utf-8") as stream:
+            return str(json.load(stream)["generation"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

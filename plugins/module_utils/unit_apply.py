@@ -1,0 +1,195 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries a plan out: every step leaves a host from which the next run goes on, wherever this one is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from . import manifest as m
+from . import systemd_host as systemd
+from .accounts import make_account
+from .files import remove_file, sync_folder, write_file
+from .services import Service
+from .settle import settle
+from .unit_plan import FileChange, Plan, units_to_settle
+from .unit_state import UNIT_FOLDER, Observed, unit_path
+
+_STAMPS = "/var/lib/systemd/timers"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A unit that did not come up: why, its last journal records, and what was done about it."""
+
+    unit: str
+    reason: str
+    journal: tuple[str, ...]
+    outcome: str
+
+
+class _Run:
+    """One run of a plan."""
+
+    def __init__(self, plan: Plan, services: list[Service], observed: Observed) -> None:
+        self.plan = plan
+        self.services = {service.switched_unit: service for service in services}
+        self.listed = services
+        self.observed = observed
+        self.manifest = observed.manifest
+        self.began = time.time()
+
+    def remember(self, unit: str, entry: m.Entry | None) -> None:
+        self.manifest = self.manifest.with_entry(unit, entry)
+
+    def write_files(self) -> None:
+        """Keep foreign unit files, claim the units, then write: a killed run never loses a file nor forgets an owner."""
+        for change in self.plan.files:
+            if change.foreign:
+                _keep_foreign(change.path)
+            entry = self.manifest.entries.get(change.unit) or m.Entry(change.service)
+            self.remember(change.unit, replace(entry, service=change.service, replaced=entry.replaced or change.foreign))
+        if self.plan.files:
+            m.write_manifest(self.manifest)
+        for change in self.plan.files:
+            write_file(change.path, change.after.encode("utf-8", "surrogateescape"))
+
+    def enable(self) -> None:
+        for verb, units in (("reenable", self.plan.enable), ("disable", self.plan.disable)):
+            if units:
+                complaint = systemd.act(verb, units, "--no-reload")
+                if complaint:
+                    raise systemd.HostError(f"systemctl {verb} failed: {complaint}")
+
+    def switch(self) -> dict[str, str]:
+        """Stop, then (re)start, one call for each verb; return what systemctl complained about, by verb."""
+        for switch in self.plan.switches:
+            if switch.new_schedule:
+                _forget_past_times(switch.unit)
+        failed = [switch.unit for switch in self.plan.switches if self.observed.units[switch.unit]["ActiveState"] == "failed"]
+        if failed:
+            systemd.act("reset-failed", failed)
+        complaints = {}
+        for verb in ("stop", "restart", "start"):
+            units = [switch.unit for switch in self.plan.switches if switch.verb == verb]
+            if units:
+                complaints[verb] = systemd.act(verb, units)
+        return complaints
+
+    def settle(self) -> dict[str, str]:
+        chosen = units_to_settle(self.listed, self.plan)
+        running = {unit: service for unit, service in chosen.items() if unit in self.plan.watch}
+        return settle({unit: service for unit, service in chosen.items() if unit not in running}, running)
+
+    def record(self, failures: Mapping[str, str]) -> None:
+        """Remember with what each unit was started that is up now."""
+        for switch in self.plan.switches:
+            if switch.verb != "stop" and switch.unit not in failures:
+                entry = self.manifest.entries.get(switch.unit) or m.Entry(self.services[switch.unit].name)
+                self.remember(switch.unit, replace(entry, started=switch.wanted))
+        if self.plan.switches:
+            m.write_manifest(self.manifest)
+
+    def timers_down(self) -> dict[str, str]:
+        """Return the timers that were to be started and are not active."""
+        timers = [s.unit for s in self.plan.switches if s.verb != "stop" and s.unit.endswith(".timer")]
+        states = systemd.show(timers, ("ActiveState", "Result"))
+        return {
+            unit: f"is {state['ActiveState']} (Result={state['Result']}) after its start"
+            for unit, state in states.items()
+            if state["ActiveState"] != "active"
+        }
+
+    def put_back(self, failures: Mapping[str, str]) -> list[Failure]:
+        """Put the unit file from before back for each unit that did not come up, and let it run as it did."""
+        excerpts = {unit: self._excerpt(unit) for unit in failures}
+        written = {change.unit: change for change in self.plan.files}
+        back = [written[unit] for unit in failures if unit in written and written[unit].before is not None]
+        for change in back:
+            self._restore(change)
+        if back:
+            m.write_manifest(self.manifest)
+            systemd.daemon_reload()
+            self._run_as_before([change.unit for change in back])
+        return [
+            Failure(unit, reason, tuple(excerpts[unit]), self._outcome(unit, [change.unit for change in back]))
+            for unit, reason in failures.items()
+        ]
+
+    def _restore(self, change: FileChange) -> None:
+        if change.foreign:
+            os.replace(f"{m.REPLACED}/{change.unit}", change.path)
+            sync_folder(UNIT_FOLDER)
+            self.remember(change.unit, None)
+            return
+        write_file(change.path, (change.before or "").encode("utf-8", "surrogateescape"))
+
+    def _run_as_before(self, units: list[str]) -> None:
+        ran = [unit for unit in units if self.observed.units[unit]["ActiveState"] in ("active", "reloading")]
+        rested = [unit for unit in units if unit not in ran]
+        if ran:
+            systemd.act("restart", ran)
+        if rested:
+            systemd.act("stop", rested)
+
+    def _excerpt(self, unit: str) -> list[str]:
+        service = self.services[unit]
+        systemd.run(["journalctl", "--sync"])
+        return systemd.journal_tail(unit, self.began, namespace=service.values["log_namespace"] or "")
+
+    def _outcome(self, unit: str, back: list[str]) -> str:
+        if unit in back:
+            state = systemd.show([unit], ("ActiveState",))[unit]["ActiveState"]
+            return f"The unit file from before has been put back; the unit is {state} under it."
+        if any(change.unit == unit for change in self.plan.files):
+            return "There was no unit before; the new one stays, and systemd goes on trying as it says."
+        return "Its unit file did not change; systemd goes on trying as it says."
+
+
+def _keep_foreign(path: str) -> None:
+    """Keep somebody else's unit file (or link) as it is, before it is replaced for the first time."""
+    os.makedirs(m.REPLACED, mode=0o700, exist_ok=True)
+    kept = os.path.join(m.REPLACED, os.path.basename(path))
+    staged = f"{kept}.stability-staged"
+    remove_file(staged)
+    shutil.copy2(path, staged, follow_symlinks=False)
+    os.replace(staged, kept)
+    sync_folder(m.REPLACED)
+
+
+def _forget_past_times(timer: str) -> None:
+    """Let a persistent timer take now for its last run: systemd.timer(5), ``Persistent=``."""
+    with suppress(FileNotFoundError):
+        os.utime(f"{_STAMPS}/stamp-{timer}")
+
+
+def _remove_staged() -> None:
+    """Remove what a killed run left beside the unit files."""
+    for name in os.listdir(UNIT_FOLDER):
+        if name.startswith(".") and name.endswith(".stability-staged"):
+            remove_file(unit_path(name))
+
+
+def apply_plan(plan: Plan, services: list[Service], observed: Observed) -> list[Failure]:
+    """Carry ``plan`` out; return the units that did not come up.
+
+    Raises :class:`~.systemd_host.HostError` and :class:`OSError` when the host refuses a step; the next run goes on there.
+    """
+    run = _Run(plan, services, observed)
+    _remove_staged()
+    for account in plan.accounts:
+        make_account(account)
+    run.write_files()
+    run.enable()
+    if plan.reload:
+        systemd.daemon_reload()
+    run.switch()
+    failures = {**run.settle(), **run.timers_down()}
+    run.record(failures)
+    return run.put_back(failures) if failures else []

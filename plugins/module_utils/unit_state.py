@@ -1,0 +1,93 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that a plan for a host's units needs to know, read without changing anything."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from . import manifest as m
+from . import systemd_host as systemd
+from .accounts import Account, missing_accounts
+from .services import Service
+
+UNIT_FOLDER = "/etc/systemd/system"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The state of a host.
+
+    ``files`` holds the text of each unit file in ``/etc/systemd/system`` (``None``: missing), ``links`` the folders
+    (``multi-user.target.wants``) that enable a unit, ``digests`` and ``generations`` what :mod:`.manifest` makes of
+    watched paths and virtual environments, ``now`` the monotonic clock in seconds.
+    """
+
+    systemd: int
+    units: Mapping[str, systemd.UnitState]
+    files: Mapping[str, str | None]
+    links: Mapping[str, frozenset[str]]
+    manifest: m.Manifest
+    digests: Mapping[str, str]
+    generations: Mapping[str, str]
+    own_units: frozenset[str]
+    accounts: tuple[Account, ...]
+    now: float
+
+
+def unit_path(unit: str) -> str:
+    """Return where the unit file of ``unit`` is written."""
+    return f"{UNIT_FOLDER}/{unit}"
+
+
+def read_unit_file(unit: str) -> str | None:
+    """Return the text of a unit file in ``/etc/systemd/system``; ``None`` when there is none."""
+    try:
+        with open(unit_path(unit), encoding="utf-8", errors="surrogateescape") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+def enabling_links(units: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return, for each unit, the folders below ``/etc/systemd/system`` with a link that pulls it in."""
+    found: dict[str, set[str]] = {unit: set() for unit in units}
+    for folder in os.listdir(UNIT_FOLDER):
+        if folder.endswith((".wants", ".requires")):
+            for name in os.listdir(f"{UNIT_FOLDER}/{folder}"):
+                if name in found:
+                    found[name].add(folder)
+    return {unit: frozenset(folders) for unit, folders in found.items()}
+
+
+def units_of(services: Iterable[Service]) -> list[str]:
+    """Return the units that the services' entries make, in the order of the list."""
+    units = []
+    for service in services:
+        units.append(service.unit)
+        if service.is_job:
+            units.append(service.switched_unit)
+    return units
+
+
+def observe(services: list[Service], version: int) -> Observed:
+    """Read the host's state for ``services``; ``version`` is that of its systemd."""
+    units = units_of(services)
+    paths = {path for service in services for path in service.watched_paths}
+    environments = {service.values["virtualenv"] for service in services if service.values["virtualenv"]}
+    return Observed(
+        systemd=version,
+        units=systemd.show(units),
+        files={unit: read_unit_file(unit) for unit in units},
+        links=enabling_links(units),
+        manifest=m.read_manifest(),
+        digests={path: m.digest_path(path) for path in paths},
+        generations={path: m.generation(path) for path in environments},
+        own_units=frozenset(systemd.own_units()),
+        accounts=tuple(missing_accounts(services)),
+        now=time.monotonic(),
+    )
