@@ -96,7 +96,7 @@ def _check_name(item: _Item) -> None:
     elif v.UNIT_NAME.match(item.name):
         item.add(".name", item.name, "a name without the unit's suffix", "Take the suffix out")
     elif item.name.endswith("@"):
-        item.add(".name", item.name, "the name of one service", f"In this version {PENDING_KEYS['instances']}")
+        item.add(".name", item.name, "the name of one service", _sentence(PENDING_KEYS["instances"]))
 
 
 def _check_known(item: _Item) -> None:

@@ -22,12 +22,12 @@ UNIT_FOLDER = "/etc/systemd/system"
 class Observed:
     """The state of a host.
 
-    ``files`` holds the text of each unit file in ``/etc/systemd/system`` (``None``: missing), ``links`` the folders
+    ``version`` is that of systemd, ``files`` holds the text of each unit file in ``/etc/systemd/system`` (``None``: missing), ``links`` the folders
     (``multi-user.target.wants``) that enable a unit, ``digests`` and ``generations`` what :mod:`.manifest` makes of
     watched paths and virtual environments, ``now`` the monotonic clock in seconds.
     """
 
-    systemd: int
+    version: int
     units: Mapping[str, systemd.UnitState]
     files: Mapping[str, str | None]
     links: Mapping[str, frozenset[str]]
@@ -80,7 +80,7 @@ def observe(services: list[Service], version: int) -> Observed:
     paths = {path for service in services for path in service.watched_paths}
     environments = {service.values["virtualenv"] for service in services if service.values["virtualenv"]}
     return Observed(
-        systemd=version,
+        version=version,
         units=systemd.show(units),
         files={unit: read_unit_file(unit) for unit in units},
         links=enabling_links(units),

@@ -357,7 +357,7 @@ def credentials(value: object) -> dict[str, str]:
     checked = {}
     for name, source in value.items():
         if not isinstance(name, str) or not re.match(r"[A-Za-z0-9_.-]{1,255}\Z", name):
-            faults.add("a name of letters, digits, _, - and .", "Rename the credential", "", name)
+            faults.add("a name of letters, digits and _.-", "Rename the credential", "", name)
             continue
         checked[name] = faults.check(path, source, f".{name}")
     faults.raise_any()

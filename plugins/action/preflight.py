@@ -1,0 +1,33 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Validates the lists of a host on the controller, before anything is touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+from ansible_collections.stability.baseline.plugins.module_utils.preflight import check_extra_only, check_lists
+from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
+
+
+class ActionModule(ActionBase):
+    """The action C(stability.baseline.preflight): no connection, no change."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _VALID_ARGS = frozenset(("services", "environments"))
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return an unchanged result, or fail with every problem in one message."""
+        result = super().run(tmp, task_vars)
+        try:
+            check_extra_only(task_vars or {}, load_extra_vars(self._loader))
+            check_lists(self._task.args.get("services"), self._task.args.get("environments"))
+        except InvalidInput as invalid:
+            raise AnsibleActionFail(f"Nothing was touched; the lists have problems:\n{invalid}") from None
+        result["changed"] = False
+        return result

@@ -1,0 +1,135 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the list of services to a plan for this host, and from a plan to what a user reads."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import systemd_host as systemd
+from . import unit_checks as checks
+from .accounts import missing_accounts
+from .problems import InvalidInput
+from .services import Service, parse_services
+from .unit_apply import Failure
+from .unit_files import Rendered, render
+from .unit_plan import FileChange, Plan, plan_units
+from .unit_state import Observed, observe
+
+_SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|_URL|_URI", re.IGNORECASE)
+_ASSIGNMENT = re.compile(r'^(Environment="?)([A-Za-z_][A-Za-z0-9_]*)=(.*)$', re.MULTILINE)
+_MASK = "********"
+
+
+def require_root() -> None:
+    """Raise :class:`~.systemd_host.HostError` when this process may not write units."""
+    if os.geteuid() != 0:
+        raise systemd.HostError("Units are written as root, and this is not root. Use become: true.")
+
+
+def prepare_accounts(raw: object) -> Plan:
+    """Return the plan that makes the missing users and groups of the list of services ``raw``, and nothing else."""
+    return Plan(accounts=tuple(missing_accounts(parse_services(raw, "services"))))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan, what it was made from, and what the user should know."""
+
+    plan: Plan
+    services: list[Service]
+    observed: Observed
+    warnings: list[str]
+
+
+def prepare(raw: object, changed_environments: Sequence[str], check_mode: bool) -> Prepared:
+    """Return the plan for the list of services ``raw``; nothing is changed.
+
+    ``changed_environments`` names the virtual environments that this run has changed, or in check mode would change.
+    Raises :class:`InvalidInput` with every problem, :class:`~.systemd_host.HostError` when the host cannot be used.
+    """
+    services = parse_services(raw, "services")
+    version = systemd.version()
+    pending = [path.rstrip("/") for path in changed_environments] if check_mode else []
+    services, warnings = checks.without_too_new(services, version)
+    windows, problems = checks.retry_windows(services)
+    problems += checks.check_directives(services)
+    missing = checks.check_paths(services, pending)
+    if check_mode:
+        warnings += [f"{problem} A run fails there unless an earlier step of it makes the path." for problem in missing]
+    else:
+        problems += missing
+    if problems:
+        raise InvalidInput(problems)
+    rendered: dict[str, Rendered] = {}
+    for service in services:
+        rendered[service.name] = render(service, version, windows.get(service.name))
+        warnings += [checks.too_new(service, "Service", name, needed, version) for name, needed in rendered[service.name].too_new]
+    observed = observe(services, version)
+    plan = plan_units(services, rendered, observed, pending)
+    unwritten = pending + [problem.found.strip('"') for problem in missing if check_mode]
+    problems = checks.check_texts({change.unit: change.after for change in plan.files}, version, unwritten)
+    if problems:
+        raise InvalidInput(problems)
+    return Prepared(plan, services, observed, [*warnings, *plan.warnings])
+
+
+def _masked(text: str) -> str:
+    """Return a unit file's text without the values of variables whose names speak of secrets."""
+
+    def mask(match: re.Match[str]) -> str:
+        if not _SECRET_NAME.search(match.group(2)):
+            return match.group(0)
+        return f"{match.group(1)}{match.group(2)}={_MASK}"
+
+    return _ASSIGNMENT.sub(mask, text)
+
+
+def _file_diff(change: FileChange) -> dict[str, str]:
+    before, after = _masked(change.before or ""), _masked(change.after)
+    if before == after:
+        after += "# (a masked value changes)\n"
+    owner = " (not of this collection; kept)" if change.foreign else ""
+    absent = " (not there)" if change.before is None else ""
+    return {
+        "before_header": f"{change.path}{owner}{absent}",
+        "after_header": change.path,
+        "before": before,
+        "after": after,
+    }
+
+
+def diff(plan: Plan) -> list[dict[str, str]]:
+    """Return what a run of ``plan`` changes, for Ansible's diff mode: each unit file, then the actions."""
+    parts = [_file_diff(change) for change in plan.files]
+    written = {f"{'create' if change.before is None else 'replace'} {change.path}" for change in plan.files}
+    actions = [line for line in plan.actions() if line.split(" (", 1)[0] not in written]
+    if actions:
+        parts.append({"prepared": "".join(f"! {line}\n" for line in actions)})
+    return parts
+
+
+def failure_text(failures: Sequence[Failure]) -> str:
+    """Return one clear message about the units that did not come up."""
+    parts = []
+    for failure in failures:
+        records = "".join(f"\n    {line}" for line in failure.journal) or "\n    (none)"
+        parts.append(f"{failure.unit} {failure.reason}.\n  Its last journal records:{records}\n  {failure.outcome}")
+    return "\n".join(parts) + "\nMend what the records name and run again."
+
+
+def masked_services(raw: object) -> object:
+    """Return the list of services as it may be shown: without any value of an environment."""
+    if not isinstance(raw, list):
+        return raw
+    shown: list[Any] = []
+    for member in raw:
+        if isinstance(member, Mapping) and isinstance(member.get("environment"), Mapping):
+            member = {**member, "environment": dict.fromkeys(member["environment"], _MASK)}
+        shown.append(member)
+    return shown

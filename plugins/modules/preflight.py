@@ -1,0 +1,55 @@
+#!/usr/bin/python
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action C(preflight), which runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Validate the lists of services and environments before anything is touched
+version_added: 0.1.0
+description:
+  - Validates C(stability_services) and C(stability_environments) on the controller and reports all problems at once,
+    each with item, key, value, what was expected, and the nearest known key.
+  - The roles of this collection call it first. No connection to the managed node is made.
+author:
+  - stability.baseline contributors (@stability)
+options:
+  services:
+    description: The value of C(stability_services).
+    type: list
+    elements: raw
+  environments:
+    description: The value of C(stability_environments).
+    type: list
+    elements: raw
+attributes:
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying the target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed, or would change, in diff mode.
+    support: none
+  platform:
+    description: Target platforms.
+    platforms: posix
+    support: full
+seealso:
+  - module: stability.baseline.systemd_units
+  - module: stability.baseline.pip_pinned
+"""
+
+EXAMPLES = r"""
+- name: Check the lists of this host
+  stability.baseline.preflight:
+    services: "{{ stability_services }}"
+    environments: "{{ stability_environments }}"
+"""
+
+RETURN = r"""
+"""

@@ -1,0 +1,139 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Unit files: their whole text for typical services, and what changes it."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
+from ansible_collections.stability.baseline.plugins.module_utils.unit_files import RetryWindow, render
+
+BASE = {"name": "api", "user": "api", "exec_start": ["/srv/api/bin/serve", "--port", "8000"]}
+DAEMON = """\
+# Managed by stability.baseline. A change made here is undone by the next run:
+# change stability_services instead.
+
+[Unit]
+Description=api
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+User=api
+Environment=PYTHONUNBUFFERED=1
+Environment=PYTHONFAULTHANDLER=1
+Environment=PYTHONNOUSERSITE=1
+ExecStart=/srv/api/bin/serve --port 8000
+Restart=always
+RestartSec=5s
+StandardOutput=journal
+StandardError=journal
+SyslogIdentifier=api
+OOMPolicy=stop
+NoNewPrivileges=yes
+PrivateTmp=yes
+ProtectSystem=full
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectControlGroups=yes
+RestrictSUIDSGID=yes
+RestrictRealtime=yes
+
+[Install]
+WantedBy=multi-user.target
+"""
+TIMER = """\
+# Managed by stability.baseline. A change made here is undone by the next run:
+# change stability_services instead.
+
+[Unit]
+Description=Timer of api.service
+
+[Timer]
+OnCalendar=daily
+OnCalendar=Sat 12:00
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""
+
+#: (keys, lines that the unit file has because of them).
+LINES = [
+    ({"description": "100% up"}, ["Description=100%% up"]),
+    ({"after": ["a.target", "b.service"], "wants": "a.target"}, ["After=a.target b.service", "Wants=a.target"]),
+    ({"requires": "b.service", "on_failure": "mail@api.service"}, ["Requires=b.service", "OnFailure=mail@api.service"]),
+    ({"start_limit_interval_sec": "1min", "start_limit_burst": 9}, ["StartLimitIntervalSec=1min", "StartLimitBurst=9"]),
+    ({"type": "notify", "watchdog_sec": "30s"}, ["Type=notify", "WatchdogSec=30s"]),
+    ({"group": "www", "umask": "0027"}, ["Group=www", "UMask=0027"]),
+    ({"working_directory": "/srv/50%/"}, ["WorkingDirectory=/srv/50%%"]),
+    ({"environment": {"A": 'q"%\n', "PYTHONUNBUFFERED": "0"}}, ['Environment="A=q\\"%%\\n"', "Environment=PYTHONUNBUFFERED=0"]),
+    ({"environment_files": ["/etc/a b", "-/etc/c"]}, ["EnvironmentFile=/etc/a b", "EnvironmentFile=-/etc/c"]),
+    ({"credentials": {"db": "/etc/db", "k": "/etc/k"}}, ["LoadCredential=db:/etc/db", "LoadCredential=k:/etc/k"]),
+    ({"state_directory": ["a", "b"], "runtime_directory": "a"}, ["StateDirectory=a b", "RuntimeDirectory=a"]),
+    ({"exec_start_pre": ["/bin/true", "x y"]}, ['ExecStartPre=/bin/true "x y"']),
+    ({"exec_start_pre": [["/bin/a"], ["/bin/b", "$c"]]}, ["ExecStartPre=/bin/a", 'ExecStartPre=:/bin/b "$c"']),
+    ({"exec_start": "-/bin/sh -c 'exec a $MAINPID'"}, ["ExecStart=-/bin/sh -c 'exec a $MAINPID'"]),
+    ({"exec_reload": "/bin/kill -HUP $MAINPID"}, ["ExecReload=/bin/kill -HUP $MAINPID"]),
+    ({"restart": "on-failure", "restart_sec": "500ms"}, ["Restart=on-failure", "RestartSec=500ms"]),
+    ({"kill_signal": "SIGINT", "timeout_stop_sec": "1min"}, ["KillSignal=SIGINT", "TimeoutStopSec=1min"]),
+    ({"timeout_start_sec": "infinity"}, ["TimeoutStartSec=infinity"]),
+    ({"syslog_identifier": "x%", "log_namespace": "api"}, ["SyslogIdentifier=x%%", "LogNamespace=api"]),
+    ({"log_rate_limit_interval_sec": "30s", "log_rate_limit_burst": 0}, ["LogRateLimitIntervalSec=30s", "LogRateLimitBurst=0"]),
+    ({"memory_high": "448M", "memory_max": "512M", "memory_swap_max": 0},
+     ["MemoryHigh=448M", "MemoryMax=512M", "MemorySwapMax=0"]),
+    ({"oom_policy": "continue", "tasks_max": "80%", "limit_nofile": 65536},
+     ["OOMPolicy=continue", "TasksMax=80%", "LimitNOFILE=65536"]),
+    ({"hardening": "strict", "read_write_paths": ["/var/a", "-/b c"]},
+     ["ProtectSystem=strict", "PrivateDevices=yes", 'ReadWritePaths=/var/a "-/b c"', "CapabilityBoundingSet="]),
+    ({"wanted_by": "graphical.target"}, ["WantedBy=graphical.target"]),
+    ({"directives": {"Service": {"Restart": "no", "ExecStopPost": ["/a", "/b"]}, "Unit": {"Documentation": "man:a(1)"}}},
+     ["Restart=no", "ExecStopPost=/a", "ExecStopPost=/b", "Documentation=man:a(1)"]),
+]
+
+
+def rendered(keys: dict, version: int = 252, window: RetryWindow | None = None):
+    return render(parse_services([{**BASE, **keys}])[0], version, window)
+
+
+def test_the_whole_text_of_a_daemon():
+    assert [(file.name, file.text) for file in rendered({}).files] == [("api.service", DAEMON)]
+
+
+@pytest.mark.parametrize(("keys", "lines"), LINES, ids=lambda value: str(value)[:40])
+def test_a_key_becomes_its_directive(keys, lines):
+    written = rendered(keys).files[0].text.splitlines()
+    assert [line for line in lines if line not in written] == []
+    names = [line.split("=", 1)[0] for line in lines]
+    default = DAEMON.splitlines()
+    replaced = [line for line in default if line.split("=", 1)[0] in names and not line.startswith("Environment=")]
+    assert [line for line in replaced if line in written and line not in lines] == []
+
+
+def test_without_hardening_nothing_is_hardened():
+    text = rendered({"hardening": "none"}).files[0].text
+    assert "Protect" not in text
+    assert "NoNewPrivileges" not in text
+
+
+def test_the_whole_text_of_a_timer_and_the_retries_of_its_job():
+    keys = {"on_calendar": ["daily", "Sat 12:00"], "retries": 3}
+    job, timer = rendered(keys, window=RetryWindow(41040.0, 3)).files
+    assert (timer.name, timer.text) == ("api.timer", TIMER)
+    for line in ("Type=oneshot", "Restart=on-failure", "RestartSec=1min", "StartLimitIntervalSec=41040s", "StartLimitBurst=4"):
+        assert line in job.text.splitlines()
+    assert "[Install]" not in job.text
+
+
+def test_a_job_that_must_not_run_twice():
+    job = rendered({"on_calendar": ["daily"], "retries": 0}, window=RetryWindow(82080.0, 0)).files[0].text.splitlines()
+    assert "Restart=no" in job
+    assert "StartLimitIntervalSec=0" in job
+
+
+@pytest.mark.parametrize(("version", "left_out"), [(253, (("RestartSteps", 254), ("RestartMaxDelaySec", 254))), (254, ())])
+def test_a_directive_that_systemd_is_too_old_for_is_left_out(version, left_out):
+    result = rendered({"restart_steps": 5, "restart_max_delay_sec": "1min"}, version)
+    assert result.too_new == left_out
+    assert ("RestartSteps=5" in result.files[0].text) is not bool(left_out)

@@ -1,0 +1,250 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: exactly what differs is done, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.accounts import Account
+from ansible_collections.stability.baseline.plugins.module_utils.manifest import Entry, Manifest, Started, digest_text
+from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
+from ansible_collections.stability.baseline.plugins.module_utils.unit_files import RetryWindow, render
+from ansible_collections.stability.baseline.plugins.module_utils.unit_plan import plan_units
+from ansible_collections.stability.baseline.plugins.module_utils.unit_run import diff
+from ansible_collections.stability.baseline.plugins.module_utils.unit_state import Observed
+
+VENV = "/srv/api/venv"
+API = {
+    "name": "api",
+    "user": "api",
+    "exec_start": [f"{VENV}/bin/serve"],
+    "virtualenv": VENV,
+    "environment_files": ["/etc/api.env"],
+    "environment": {"DB_PASSWORD": "s3cret"},
+}
+JOB = {"name": "job", "user": "api", "exec_start": ["/bin/true"], "on_calendar": ["daily"]}
+UP = {
+    "ActiveState": "active",
+    "SubState": "running",
+    "NeedDaemonReload": "no",
+    "DropInPaths": "",
+    "FragmentPath": "/etc/systemd/system/x",
+    "NRestarts": "0",
+    "ActiveEnterTimestampMonotonic": "1000000",
+}
+GONE = {**UP, "ActiveState": "inactive", "SubState": "dead", "FragmentPath": ""}
+SERVICES = parse_services([API, JOB])
+RENDERED = {service.name: render(service, 252, RetryWindow(82080.0, 3)) for service in SERVICES}
+TEXTS = {file.name: file.text for result in RENDERED.values() for file in result.files}
+UNITS = ("api.service", "job.service", "job.timer")
+NEW = Observed(
+    version=252,
+    units=dict.fromkeys(UNITS, GONE),
+    files=dict.fromkeys(UNITS),
+    links=dict.fromkeys(UNITS, frozenset()),
+    manifest=Manifest(),
+    digests={"/etc/api.env": "one"},
+    generations={VENV: "g1"},
+    own_units=frozenset(),
+    accounts=(Account("user", "api", "", "/nonexistent"),),
+    now=1000.0,
+)
+DEPLOYED = replace(
+    NEW,
+    units=dict.fromkeys(UNITS, UP),
+    files=TEXTS,
+    links={
+        "api.service": frozenset({"multi-user.target.wants"}),
+        "job.service": frozenset(),
+        "job.timer": frozenset({"timers.target.wants"}),
+    },
+    manifest=Manifest(
+        {
+            "api.service": Entry("api", Started(digest_text(TEXTS["api.service"]), {"/etc/api.env": "one"}, "g1")),
+            "job.service": Entry("job"),
+            "job.timer": Entry("job", Started(digest_text(TEXTS["job.timer"]), {}, "")),
+        }
+    ),
+    accounts=(),
+)
+
+
+def with_unit(unit: str, **properties: str) -> Observed:
+    return replace(DEPLOYED, units={**DEPLOYED.units, unit: {**UP, **properties}})
+
+
+def with_file(unit: str, text: str | None) -> Observed:
+    return replace(DEPLOYED, files={**DEPLOYED.files, unit: text})
+
+
+def actions(observed: Observed, pending: tuple[str, ...] = ()) -> list[str]:
+    return plan_units(SERVICES, RENDERED, observed, pending).actions()
+
+
+def test_a_first_deployment_does_everything_once():
+    assert actions(NEW) == [
+        "make user api",
+        "create /etc/systemd/system/api.service",
+        "create /etc/systemd/system/job.service",
+        "create /etc/systemd/system/job.timer",
+        "enable api.service",
+        "enable job.timer",
+        "daemon-reload",
+        "start api.service: first start by the baseline",
+        "start job.timer: first start by the baseline",
+    ]
+
+
+def test_an_unchanged_host_is_left_alone():
+    plan = plan_units(SERVICES, RENDERED, DEPLOYED)
+    assert plan.actions() == []
+    assert not plan.changed
+    assert diff(plan) == []
+
+
+WRITE_API = ["replace /etc/systemd/system/api.service", "daemon-reload"]
+#: (what the host looks like, what is done).
+DIFFERENCES = {
+    "unit changed by hand": (with_file("api.service", TEXTS["api.service"] + "Nice=5\n"), WRITE_API),
+    "unit removed by hand": (
+        with_file("api.service", None),
+        ["create /etc/systemd/system/api.service", "daemon-reload"],
+    ),
+    "environment file changed": (
+        replace(DEPLOYED, digests={"/etc/api.env": "two"}),
+        ["restart api.service: /etc/api.env"],
+    ),
+    "environment changed, run killed before the restart": (
+        replace(DEPLOYED, generations={VENV: "g2"}),
+        ["restart api.service: virtual environment"],
+    ),
+    "killed before the daemon-reload": (with_unit("job.service", NeedDaemonReload="yes"), ["daemon-reload"]),
+    "not running": (
+        with_unit("api.service", ActiveState="failed", SubState="failed"),
+        ["start api.service: it was failed (failed)"],
+    ),
+    "in a crash loop": (
+        with_unit("api.service", ActiveState="activating", SubState="auto-restart"),
+        ["restart api.service: it was activating (auto-restart)"],
+    ),
+    "disabled by hand": (
+        replace(DEPLOYED, links={**DEPLOYED.links, "api.service": frozenset()}),
+        ["enable api.service", "daemon-reload"],
+    ),
+    "job's service enabled by hand": (
+        replace(DEPLOYED, links={**DEPLOYED.links, "job.service": frozenset({"multi-user.target.wants"})}),
+        ["disable job.service", "daemon-reload"],
+    ),
+    "timer stopped": (
+        with_unit("job.timer", ActiveState="inactive", SubState="dead"),
+        ["start job.timer: it was inactive (dead)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DIFFERENCES)
+def test_exactly_what_differs_is_done(case):
+    observed, expected = DIFFERENCES[case]
+    assert actions(observed) == expected
+
+
+def test_a_job_that_changed_is_not_restarted_but_its_timer_is_when_the_schedule_changed():
+    services = parse_services([API, {**JOB, "on_calendar": ["weekly"], "exec_start": ["/bin/false"]}])
+    rendered = {service.name: render(service, 252, RetryWindow(82080.0, 3)) for service in services}
+    plan = plan_units(services, rendered, DEPLOYED)
+    assert plan.actions() == [
+        "replace /etc/systemd/system/job.service",
+        "replace /etc/systemd/system/job.timer",
+        "daemon-reload",
+        "restart job.timer: unit file",
+    ]
+    assert [switch.new_schedule for switch in plan.switches] == [True]
+
+
+def test_a_changed_value_restarts_its_service_only():
+    services = parse_services([{**API, "memory_max": "512M"}, JOB])
+    rendered = {**RENDERED, "api": render(services[0], 252)}
+    plan = plan_units(services, rendered, DEPLOYED)
+    assert plan.actions() == [*WRITE_API, "restart api.service: unit file"]
+
+
+def test_an_environment_that_check_mode_would_change_restarts_its_services():
+    assert actions(DEPLOYED, (VENV,)) == ["restart api.service: virtual environment"]
+
+
+def test_a_foreign_unit_is_kept_and_restarted_under_the_baseline():
+    foreign = replace(DEPLOYED, manifest=Manifest({}), files={**TEXTS, "api.service": "[Service]\nExecStart=/bin/x\n"})
+    lines = actions(foreign)
+    assert lines[0] == "replace /etc/systemd/system/api.service (the unit file that was there is kept)"
+    assert "restart api.service: first start by the baseline" in lines
+
+
+def test_the_header_marks_our_file_when_the_manifest_is_lost():
+    lost = replace(DEPLOYED, manifest=Manifest({}), files={**TEXTS, "api.service": TEXTS["api.service"] + "Nice=5\n"})
+    assert actions(lost)[0] == "replace /etc/systemd/system/api.service"
+
+
+def test_a_unit_is_not_restarted_from_inside_itself():
+    observed = replace(DEPLOYED, digests={"/etc/api.env": "two"}, own_units=frozenset({"api.service"}))
+    plan = plan_units(SERVICES, RENDERED, observed)
+    assert plan.actions() == []
+    assert plan.warnings == [
+        "api.service is not restarted, because this run takes place inside it; it goes on as it was started (/etc/api.env). "
+        "Restart it from elsewhere."
+    ]
+
+
+@pytest.mark.parametrize(("state", "expected"), [("active", ["stop api.service: state is stopped"]), ("inactive", [])])
+def test_a_stopped_service_is_stopped_once(state, expected):
+    services = parse_services([{**API, "state": "stopped"}, JOB])
+    plan = plan_units(services, RENDERED, with_unit("api.service", ActiveState=state))
+    assert plan.actions() == expected
+
+
+def test_a_unit_that_came_back_short_ago_is_watched():
+    fresh = with_unit("api.service", NRestarts="7", ActiveEnterTimestampMonotonic=str(998 * 1000000))
+    settled = with_unit("api.service", NRestarts="7", ActiveEnterTimestampMonotonic=str(900 * 1000000))
+    assert plan_units(SERVICES, RENDERED, fresh).watch == ["api.service"]
+    assert plan_units(SERVICES, RENDERED, settled).watch == []
+
+
+def test_a_foreign_drop_in_is_told():
+    observed = with_unit("api.service", DropInPaths="/etc/systemd/system/api.service.d/override.conf /usr/lib/a/service.d/b.conf")
+    assert plan_units(SERVICES, RENDERED, observed).warnings == [
+        "/etc/systemd/system/api.service.d/override.conf changes api.service and is not of this collection. Move what it says "
+        "into stability_services and remove it, or leave it if it is meant."
+    ]
+
+
+def test_a_vendor_unit_of_the_same_name_is_told():
+    observed = with_unit("api.service", FragmentPath="/lib/systemd/system/api.service")
+    assert plan_units(SERVICES, RENDERED, observed).warnings == [
+        "/lib/systemd/system/api.service of a package is overridden by the unit file of the same name. "
+        "Rename the service if both are needed."
+    ]
+
+
+def test_a_service_that_left_the_list_is_an_orphan():
+    plan = plan_units([SERVICES[1]], RENDERED, DEPLOYED)
+    assert plan.orphans == ["api"]
+    assert plan.warnings == [
+        "No longer listed, but still on the host: api. Put each back into stability_services, or stop and remove it."
+    ]
+
+
+def test_the_diff_shows_every_file_and_action_but_no_secret():
+    parts = diff(plan_units(SERVICES, RENDERED, NEW))
+    assert [part.get("after_header") for part in parts] == [f"/etc/systemd/system/{unit}" for unit in UNITS] + [None]
+    assert "s3cret" not in str(parts)
+    assert "DB_PASSWORD=********" in parts[0]["after"]
+    assert parts[-1]["prepared"].splitlines()[0] == "! make user api"
+
+
+def test_a_changed_secret_still_makes_a_diff():
+    before = TEXTS["api.service"].replace("s3cret", "older")
+    part = diff(plan_units(SERVICES, RENDERED, with_file("api.service", before)))[0]
+    assert part["before"] != part["after"]
+    assert "older" not in str(part)
