@@ -18,7 +18,9 @@ ITERATIONS = 110
 DEFAULT_RETRIES = 3
 #: Less than the period by this share: a day that is an hour short (daylight saving) is still longer than the window.
 _SHARE = 0.95
-_ELAPSE = re.compile(r"(?:Next elapse|Iter\. #\d+|Iteration #\d+): \w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC\s*$")
+_ELAPSE = re.compile(
+    r"(?:Next elapse|Iter\. #\d+|Iteration #\d+): \w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC\s*$"
+)
 
 
 def elapses(printed: str) -> list[float]:
@@ -49,5 +51,7 @@ def retry_window(service: Service, period: float) -> RetryWindow:
     fitting = int(window // delay) if delay else DEFAULT_RETRIES
     asked = service.values["retries"]
     if asked is not None and asked > fitting:
-        raise ValueError(f"at most {fitting} (a retry every {service.values['restart_sec']}, the job every {period:.0f} s)")
+        raise ValueError(
+            f"at most {fitting} (a retry every {service.values['restart_sec']}, the job every {period:.0f} s)"
+        )
     return RetryWindow(window, min(DEFAULT_RETRIES, fitting) if asked is None else asked)

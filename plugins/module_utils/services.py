@@ -150,7 +150,9 @@ def _check_together(item: _Item, checked: Mapping[str, Any], job: bool) -> None:
     if high and cap:
         high_bytes, cap_bytes = v.byte_count(high), v.byte_count(cap)
         if high_bytes is not None and cap_bytes is not None and high_bytes >= cap_bytes:
-            item.add(".memory_high", high, f"less than memory_max ({cap})", "MemoryHigh= at or above MemoryMax= never acts")
+            item.add(
+                ".memory_high", high, f"less than memory_max ({cap})", "MemoryHigh= at or above MemoryMax= never acts"
+            )
     if checked["type"] == "oneshot" and checked["restart"] in _NOT_FOR_ONESHOT:
         remedy = "A daemon has type exec or notify, a scheduled job on_calendar"
         item.add(".type", "oneshot", f"a type that allows restart {checked['restart']}", remedy)
@@ -165,7 +167,9 @@ def _check_together(item: _Item, checked: Mapping[str, Any], job: bool) -> None:
 
 def _check_directives(item: _Item, checked: Mapping[str, Any], job: bool) -> None:
     if not job and "Timer" in checked["directives"]:
-        item.add(".directives.Timer", checked["directives"]["Timer"], "no section Timer for a daemon", "Add on_calendar")
+        item.add(
+            ".directives.Timer", checked["directives"]["Timer"], "no section Timer for a daemon", "Add on_calendar"
+        )
 
 
 def _parse_one(item: _Item) -> Service:

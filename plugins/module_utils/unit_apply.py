@@ -54,7 +54,9 @@ class _Run:
             if change.foreign:
                 _keep_foreign(change.path)
             entry = self.manifest.entries.get(change.unit) or m.Entry(change.service)
-            self.remember(change.unit, replace(entry, service=change.service, replaced=entry.replaced or change.foreign))
+            self.remember(
+                change.unit, replace(entry, service=change.service, replaced=entry.replaced or change.foreign)
+            )
         if self.plan.files:
             m.write_manifest(self.manifest)
         for change in self.plan.files:
@@ -72,7 +74,9 @@ class _Run:
         for switch in self.plan.switches:
             if switch.new_schedule:
                 _forget_past_times(switch.unit)
-        failed = [switch.unit for switch in self.plan.switches if self.observed.units[switch.unit]["ActiveState"] == "failed"]
+        failed = [
+            switch.unit for switch in self.plan.switches if self.observed.units[switch.unit]["ActiveState"] == "failed"
+        ]
         if failed:
             systemd.act("reset-failed", failed)
         complaints = {}

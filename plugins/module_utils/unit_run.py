@@ -69,7 +69,9 @@ def prepare(raw: object, changed_environments: Sequence[str], check_mode: bool) 
     rendered: dict[str, Rendered] = {}
     for service in services:
         rendered[service.name] = render(service, version, windows.get(service.name))
-        warnings += [checks.too_new(service, "Service", name, needed, version) for name, needed in rendered[service.name].too_new]
+        warnings += [
+            checks.too_new(service, "Service", name, needed, version) for name, needed in rendered[service.name].too_new
+        ]
     observed = observe(services, version)
     plan = plan_units(services, rendered, observed, pending)
     unwritten = pending + [problem.found.strip('"') for problem in missing if check_mode]

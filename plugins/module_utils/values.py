@@ -123,7 +123,9 @@ def text(value: object) -> str:
     if "\n" in value or "\r" in value or "\0" in value:
         raise Refused("one line of text", "Take the line break or NUL out")
     if value.endswith("\\"):
-        raise Refused("text that does not end with a backslash", "systemd would join it with the next line; take it out")
+        raise Refused(
+            "text that does not end with a backslash", "systemd would join it with the next line; take it out"
+        )
     if len(value) > LONGEST_LINE:
         raise Refused(f"at most {LONGEST_LINE} characters", "Put it into a file")
     return value

@@ -25,95 +25,201 @@ REFUSED = [
     ({"user": "a b"}, f'.user (api): found "a b"; {ACCOUNT}'),
     ({"user": 0}, f".user (api): found 0; expected text. {QUOTE}"),
     ({"user": " "}, '.user (api): found " "; expected text that is not empty. Write a value or leave the key out.'),
-    ({"exec_start": []}, ".exec_start (api): found []; expected a list of text that is not empty. "
-     "Write the program and its arguments as a list."),
-    ({"exec_start": ["gunicorn"]}, '.exec_start[0] (api): found "gunicorn"; expected an absolute path of a program. '
-     "Write the whole path from /."),
-    ({"exec_start": ["/opt/"]}, '.exec_start[0] (api): found "/opt/"; expected the path of a program. '
-     "Take control characters and a trailing / out."),
+    (
+        {"exec_start": []},
+        ".exec_start (api): found []; expected a list of text that is not empty. "
+        "Write the program and its arguments as a list.",
+    ),
+    (
+        {"exec_start": ["gunicorn"]},
+        '.exec_start[0] (api): found "gunicorn"; expected an absolute path of a program. Write the whole path from /.',
+    ),
+    (
+        {"exec_start": ["/opt/"]},
+        '.exec_start[0] (api): found "/opt/"; expected the path of a program. '
+        "Take control characters and a trailing / out.",
+    ),
     ({"exec_start": ["/a", 8000]}, f".exec_start[1] (api): found 8000; expected text. {QUOTE}"),
     ({"exec_start": ["/a", {"b": "c"}]}, '.exec_start[1] (api): found {"b": "c"}; expected text. Write text.'),
-    ({"exec_start": ["/a", "b\0"]}, '.exec_start[1] (api): found "b\\u0000"; expected text without the NUL character. '
-     "No process can receive a NUL character; take it out."),
-    ({"exec_start": ["/a", "\ud800"]}, ".exec_start[1] (api): found \"\ud800\"; expected text that UTF-8 can hold. "
-     "Take the lone surrogate out."),
-    ({"exec_start": "/bin/a\nUser=root"}, '.exec_start (api): found "/bin/a\\nUser=root"; expected one line of text. '
-     "Take the line break or NUL out."),
-    ({"exec_start": "/bin/a \\"}, '.exec_start (api): found "/bin/a \\\\"; expected text that does not end with a '
-     "backslash. systemd would join it with the next line; take it out."),
-    ({"restart": False}, ".restart (api): found false; expected one of no, always, on-success, on-failure, on-abnormal, "
-     f"on-abort, on-watchdog. {QUOTE}"),
-    ({"restart": "alway"}, '.restart (api): found "alway"; expected one of no, always, on-success, on-failure, '
-     "on-abnormal, on-abort, on-watchdog. Choose one of them."),
+    (
+        {"exec_start": ["/a", "b\0"]},
+        '.exec_start[1] (api): found "b\\u0000"; expected text without the NUL character. '
+        "No process can receive a NUL character; take it out.",
+    ),
+    (
+        {"exec_start": ["/a", "\ud800"]},
+        '.exec_start[1] (api): found "\ud800"; expected text that UTF-8 can hold. Take the lone surrogate out.',
+    ),
+    (
+        {"exec_start": "/bin/a\nUser=root"},
+        '.exec_start (api): found "/bin/a\\nUser=root"; expected one line of text. Take the line break or NUL out.',
+    ),
+    (
+        {"exec_start": "/bin/a \\"},
+        '.exec_start (api): found "/bin/a \\\\"; expected text that does not end with a '
+        "backslash. systemd would join it with the next line; take it out.",
+    ),
+    (
+        {"restart": False},
+        ".restart (api): found false; expected one of no, always, on-success, on-failure, on-abnormal, "
+        f"on-abort, on-watchdog. {QUOTE}",
+    ),
+    (
+        {"restart": "alway"},
+        '.restart (api): found "alway"; expected one of no, always, on-success, on-failure, '
+        "on-abnormal, on-abort, on-watchdog. Choose one of them.",
+    ),
     ({"restart_sec": 90}, f".restart_sec (api): found 90; {SPAN}"),
     ({"restart_sec": True}, f".restart_sec (api): found true; {SPAN}"),
     ({"restart_sec": "5 sheep"}, f'.restart_sec (api): found "5 sheep"; {SPAN_UNIT}'),
     ({"umask": 23}, f".umask (api): found 23; expected an octal mode in quotes, such as '0027'. {QUOTE}"),
     ({"memory_max": "512MB"}, f'.memory_max (api): found "512MB"; {SIZE}'),
-    ({"memory_high": "1G", "memory_max": "512M"}, '.memory_high (api): found "1G"; expected less than memory_max (512M). '
-     "MemoryHigh= at or above MemoryMax= never acts."),
-    ({"tasks_max": "many"}, '.tasks_max (api): found "many"; expected a number, soft:hard or infinity. '
-     "Write a number, or quote soft:hard."),
-    ({"start_limit_burst": -1}, ".start_limit_burst (api): found -1; expected a whole number of 0 or more. Write a number."),
+    (
+        {"memory_high": "1G", "memory_max": "512M"},
+        '.memory_high (api): found "1G"; expected less than memory_max (512M). '
+        "MemoryHigh= at or above MemoryMax= never acts.",
+    ),
+    (
+        {"tasks_max": "many"},
+        '.tasks_max (api): found "many"; expected a number, soft:hard or infinity. Write a number, or quote soft:hard.',
+    ),
+    (
+        {"start_limit_burst": -1},
+        ".start_limit_burst (api): found -1; expected a whole number of 0 or more. Write a number.",
+    ),
     ({"working_directory": "srv"}, f'.working_directory (api): found "srv"; {ABSOLUTE}'),
-    ({"restart_on": ["/a/../b"]}, '.restart_on[0] (api): found "/a/../b"; expected a path without . and .. in it. '
-     "Write the path that is meant."),
-    ({"state_directory": "/api"}, '.state_directory (api): found "/api"; expected a relative folder name without blanks. '
-     "systemd puts it below /var/lib or /run; write its name."),
-    ({"after": "network"}, '.after (api): found "network"; expected a unit name with its suffix, such as '
-     "network-online.target. Write the whole name."),
-    ({"kill_signal": "15"}, '.kill_signal (api): found "15"; expected the name of a signal, such as SIGTERM. See signal(7).'),
+    (
+        {"restart_on": ["/a/../b"]},
+        '.restart_on[0] (api): found "/a/../b"; expected a path without . and .. in it. Write the path that is meant.',
+    ),
+    (
+        {"state_directory": "/api"},
+        '.state_directory (api): found "/api"; expected a relative folder name without blanks. '
+        "systemd puts it below /var/lib or /run; write its name.",
+    ),
+    (
+        {"after": "network"},
+        '.after (api): found "network"; expected a unit name with its suffix, such as '
+        "network-online.target. Write the whole name.",
+    ),
+    (
+        {"kill_signal": "15"},
+        '.kill_signal (api): found "15"; expected the name of a signal, such as SIGTERM. See signal(7).',
+    ),
     ({"enabled": "maybe"}, '.enabled (api): found "maybe"; expected true or false. Write true or false.'),
-    ({"environment": ["A=1"]}, '.environment (api): found ["A=1"]; expected a mapping of names to text. Write NAME: value.'),
-    ({"environment": {"A-B": "x"}}, '.environment (api): found "A-B"; expected a name of letters, digits and _. '
-     "Rename the variable."),
-    ({"environment": {"PIN": 1234}}, ".environment.PIN (api): found a value that is not shown; expected text. " + QUOTE),
-    ({"credentials": "x"}, '.credentials (api): found "x"; expected a mapping of names to absolute paths. Write name: /path.'),
-    ({"credentials": {"a/b": "/x"}}, '.credentials (api): found "a/b"; expected a name of letters, digits and _.-. '
-     "Rename the credential."),
+    (
+        {"environment": ["A=1"]},
+        '.environment (api): found ["A=1"]; expected a mapping of names to text. Write NAME: value.',
+    ),
+    (
+        {"environment": {"A-B": "x"}},
+        '.environment (api): found "A-B"; expected a name of letters, digits and _. Rename the variable.',
+    ),
+    (
+        {"environment": {"PIN": 1234}},
+        ".environment.PIN (api): found a value that is not shown; expected text. " + QUOTE,
+    ),
+    (
+        {"credentials": "x"},
+        '.credentials (api): found "x"; expected a mapping of names to absolute paths. Write name: /path.',
+    ),
+    (
+        {"credentials": {"a/b": "/x"}},
+        '.credentials (api): found "a/b"; expected a name of letters, digits and _.-. Rename the credential.',
+    ),
     ({"credentials": {"a": "x"}}, f'.credentials.a (api): found "x"; {ABSOLUTE}'),
-    ({"directives": []}, ".directives (api): found []; expected a mapping of sections. "
-     "Write {Service: {Directive: value}}."),
-    ({"directives": {"Srvice": {}}}, '.directives (api): found "Srvice"; expected a section: Unit, Service, Timer, Install. '
-     "Move the directive."),
-    ({"directives": {"Unit": "x"}}, '.directives.Unit (api): found "x"; expected a mapping of directives. '
-     "Write {Directive: value}."),
-    ({"directives": {"Unit": {"a b": "x"}}}, '.directives.Unit (api): found "a b"; expected the name of a directive. '
-     "Write it as in the man page."),
+    (
+        {"directives": []},
+        ".directives (api): found []; expected a mapping of sections. Write {Service: {Directive: value}}.",
+    ),
+    (
+        {"directives": {"Srvice": {}}},
+        '.directives (api): found "Srvice"; expected a section: Unit, Service, Timer, Install. Move the directive.',
+    ),
+    (
+        {"directives": {"Unit": "x"}},
+        '.directives.Unit (api): found "x"; expected a mapping of directives. Write {Directive: value}.',
+    ),
+    (
+        {"directives": {"Unit": {"a b": "x"}}},
+        '.directives.Unit (api): found "a b"; expected the name of a directive. Write it as in the man page.',
+    ),
     ({"directives": {"Service": {"Nice": 5}}}, f".directives.Service.Nice (api): found 5; expected text. {QUOTE}"),
-    ({"directives": {"Timer": {"AccuracySec": "1s"}}}, '.directives.Timer (api): found {"AccuracySec": ["1s"]}; expected no '
-     "section Timer for a daemon. Add on_calendar."),
-    ({"health": "x"}, '.health (api): found "x"; expected a mapping with one of http, tcp, command, and timeout. '
-     "Write {http: URL}, {tcp: host:port} or {command: [...]}."),
-    ({"health": {"http": "http://a/", "tcp": "a:1"}}, '.health (api): found {"http": "http://a/", "tcp": "a:1"}; expected a '
-     "mapping with one of http, tcp, command, and timeout. Write exactly one of the three ways, and nothing else but timeout."),
-    ({"health": {"http": "/healthz"}}, '.health.http (api): found "/healthz"; expected a URL with http or https and a host. '
-     "Write http://127.0.0.1:8000/path."),
+    (
+        {"directives": {"Timer": {"AccuracySec": "1s"}}},
+        '.directives.Timer (api): found {"AccuracySec": ["1s"]}; expected no '
+        "section Timer for a daemon. Add on_calendar.",
+    ),
+    (
+        {"health": "x"},
+        '.health (api): found "x"; expected a mapping with one of http, tcp, command, and timeout. '
+        "Write {http: URL}, {tcp: host:port} or {command: [...]}.",
+    ),
+    (
+        {"health": {"http": "http://a/", "tcp": "a:1"}},
+        '.health (api): found {"http": "http://a/", "tcp": "a:1"}; expected a '
+        "mapping with one of http, tcp, command, and timeout. Write exactly one of the three ways, and nothing else but timeout.",
+    ),
+    (
+        {"health": {"http": "/healthz"}},
+        '.health.http (api): found "/healthz"; expected a URL with http or https and a host. '
+        "Write http://127.0.0.1:8000/path.",
+    ),
     ({"health": {"tcp": "8000"}}, '.health.tcp (api): found "8000"; expected host:port. Write 127.0.0.1:8000.'),
-    ({"health": {"tcp": "a:1", "timeout": "0s"}}, '.health.timeout (api): found "0s"; expected seconds above 0. '
-     "Write the seconds that the service has to answer."),
-    ({"type": "oneshot"}, '.type (api): found "oneshot"; expected a type that allows restart always. '
-     "A daemon has type exec or notify, a scheduled job on_calendar."),
-    ({"restart_steps": 5}, ".restart_steps (api): found 5; expected restart_steps and restart_max_delay_sec together. "
-     "Add the other one."),
-    ({"retries": 3}, ".retries (api): found 3; expected a key of a daemon. It is for scheduled jobs (on_calendar); take it out."),
-    ({"memroy_max": "1G"}, ".memroy_max (api): found an unknown key; expected a key of a service. Did you mean memory_max."),
+    (
+        {"health": {"tcp": "a:1", "timeout": "0s"}},
+        '.health.timeout (api): found "0s"; expected seconds above 0. '
+        "Write the seconds that the service has to answer.",
+    ),
+    (
+        {"type": "oneshot"},
+        '.type (api): found "oneshot"; expected a type that allows restart always. '
+        "A daemon has type exec or notify, a scheduled job on_calendar.",
+    ),
+    (
+        {"restart_steps": 5},
+        ".restart_steps (api): found 5; expected restart_steps and restart_max_delay_sec together. Add the other one.",
+    ),
+    (
+        {"retries": 3},
+        ".retries (api): found 3; expected a key of a daemon. It is for scheduled jobs (on_calendar); take it out.",
+    ),
+    (
+        {"memroy_max": "1G"},
+        ".memroy_max (api): found an unknown key; expected a key of a service. Did you mean memory_max.",
+    ),
     ({"zzz": 1}, ".zzz (api): found an unknown key; expected a key of a service. Use directives for what has no key."),
-    ({"probe": True}, ".probe (api): found true; expected a key of this version. "
-     "The probe is not part of this version; leave the key out."),
-    ({"state": "absent"}, '.state (api): found "absent"; expected started or stopped in this version. '
-     "Remove the service by hand, then its entry."),
+    (
+        {"probe": True},
+        ".probe (api): found true; expected a key of this version. "
+        "The probe is not part of this version; leave the key out.",
+    ),
+    (
+        {"state": "absent"},
+        '.state (api): found "absent"; expected started or stopped in this version. '
+        "Remove the service by hand, then its entry.",
+    ),
     ({"name": "a b"}, '.name (a b): found "a b"; expected letters, digits and :_.-. Rename the service.'),
-    ({"name": "api.service"}, '.name (api.service): found "api.service"; expected a name without the unit\'s suffix. '
-     "Take the suffix out."),
-    ({"name": "api@"}, '.name (api@): found "api@"; expected the name of one service. '
-     "Template units are not part of this version; write one service for each instance."),
+    (
+        {"name": "api.service"},
+        '.name (api.service): found "api.service"; expected a name without the unit\'s suffix. Take the suffix out.',
+    ),
+    (
+        {"name": "api@"},
+        '.name (api@): found "api@"; expected the name of one service. '
+        "Template units are not part of this version; write one service for each instance.",
+    ),
 ]
 REFUSED_JOBS = [
     ({"type": "exec"}, '.type (api): found "exec"; expected oneshot for a scheduled job. Take the key type out.'),
-    ({"retries": 2, "restart": "no"}, ".retries (api): found 2; expected no retries with restart: 'no'. Take one of the two out."),
-    ({"health": {"tcp": "a:1"}}, '.health (api): found {"tcp": "a:1"}; expected a key of a scheduled job. '
-     "It is for daemons; take it out."),
+    (
+        {"retries": 2, "restart": "no"},
+        ".retries (api): found 2; expected no retries with restart: 'no'. Take one of the two out.",
+    ),
+    (
+        {"health": {"tcp": "a:1"}},
+        '.health (api): found {"tcp": "a:1"}; expected a key of a scheduled job. It is for daemons; take it out.',
+    ),
 ]
 
 

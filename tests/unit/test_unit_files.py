@@ -68,7 +68,10 @@ LINES = [
     ({"type": "notify", "watchdog_sec": "30s"}, ["Type=notify", "WatchdogSec=30s"]),
     ({"group": "www", "umask": "0027"}, ["Group=www", "UMask=0027"]),
     ({"working_directory": "/srv/50%/"}, ["WorkingDirectory=/srv/50%%"]),
-    ({"environment": {"A": 'q"%\n', "PYTHONUNBUFFERED": "0"}}, ['Environment="A=q\\"%%\\n"', "Environment=PYTHONUNBUFFERED=0"]),
+    (
+        {"environment": {"A": 'q"%\n', "PYTHONUNBUFFERED": "0"}},
+        ['Environment="A=q\\"%%\\n"', "Environment=PYTHONUNBUFFERED=0"],
+    ),
     ({"environment_files": ["/etc/a b", "-/etc/c"]}, ["EnvironmentFile=/etc/a b", "EnvironmentFile=-/etc/c"]),
     ({"credentials": {"db": "/etc/db", "k": "/etc/k"}}, ["LoadCredential=db:/etc/db", "LoadCredential=k:/etc/k"]),
     ({"state_directory": ["a", "b"], "runtime_directory": "a"}, ["StateDirectory=a b", "RuntimeDirectory=a"]),
@@ -80,16 +83,32 @@ LINES = [
     ({"kill_signal": "SIGINT", "timeout_stop_sec": "1min"}, ["KillSignal=SIGINT", "TimeoutStopSec=1min"]),
     ({"timeout_start_sec": "infinity"}, ["TimeoutStartSec=infinity"]),
     ({"syslog_identifier": "x%", "log_namespace": "api"}, ["SyslogIdentifier=x%%", "LogNamespace=api"]),
-    ({"log_rate_limit_interval_sec": "30s", "log_rate_limit_burst": 0}, ["LogRateLimitIntervalSec=30s", "LogRateLimitBurst=0"]),
-    ({"memory_high": "448M", "memory_max": "512M", "memory_swap_max": 0},
-     ["MemoryHigh=448M", "MemoryMax=512M", "MemorySwapMax=0"]),
-    ({"oom_policy": "continue", "tasks_max": "80%", "limit_nofile": 65536},
-     ["OOMPolicy=continue", "TasksMax=80%", "LimitNOFILE=65536"]),
-    ({"hardening": "strict", "read_write_paths": ["/var/a", "-/b c"]},
-     ["ProtectSystem=strict", "PrivateDevices=yes", 'ReadWritePaths=/var/a "-/b c"', "CapabilityBoundingSet="]),
+    (
+        {"log_rate_limit_interval_sec": "30s", "log_rate_limit_burst": 0},
+        ["LogRateLimitIntervalSec=30s", "LogRateLimitBurst=0"],
+    ),
+    (
+        {"memory_high": "448M", "memory_max": "512M", "memory_swap_max": 0},
+        ["MemoryHigh=448M", "MemoryMax=512M", "MemorySwapMax=0"],
+    ),
+    (
+        {"oom_policy": "continue", "tasks_max": "80%", "limit_nofile": 65536},
+        ["OOMPolicy=continue", "TasksMax=80%", "LimitNOFILE=65536"],
+    ),
+    (
+        {"hardening": "strict", "read_write_paths": ["/var/a", "-/b c"]},
+        ["ProtectSystem=strict", "PrivateDevices=yes", 'ReadWritePaths=/var/a "-/b c"', "CapabilityBoundingSet="],
+    ),
     ({"wanted_by": "graphical.target"}, ["WantedBy=graphical.target"]),
-    ({"directives": {"Service": {"Restart": "no", "ExecStopPost": ["/a", "/b"]}, "Unit": {"Documentation": "man:a(1)"}}},
-     ["Restart=no", "ExecStopPost=/a", "ExecStopPost=/b", "Documentation=man:a(1)"]),
+    (
+        {
+            "directives": {
+                "Service": {"Restart": "no", "ExecStopPost": ["/a", "/b"]},
+                "Unit": {"Documentation": "man:a(1)"},
+            }
+        },
+        ["Restart=no", "ExecStopPost=/a", "ExecStopPost=/b", "Documentation=man:a(1)"],
+    ),
 ]
 
 
@@ -121,7 +140,13 @@ def test_the_whole_text_of_a_timer_and_the_retries_of_its_job():
     keys = {"on_calendar": ["daily", "Sat 12:00"], "retries": 3}
     job, timer = rendered(keys, window=RetryWindow(41040.0, 3)).files
     assert (timer.name, timer.text) == ("api.timer", TIMER)
-    for line in ("Type=oneshot", "Restart=on-failure", "RestartSec=1min", "StartLimitIntervalSec=41040s", "StartLimitBurst=4"):
+    for line in (
+        "Type=oneshot",
+        "Restart=on-failure",
+        "RestartSec=1min",
+        "StartLimitIntervalSec=41040s",
+        "StartLimitBurst=4",
+    ):
         assert line in job.text.splitlines()
     assert "[Install]" not in job.text
 
@@ -132,7 +157,9 @@ def test_a_job_that_must_not_run_twice():
     assert "StartLimitIntervalSec=0" in job
 
 
-@pytest.mark.parametrize(("version", "left_out"), [(253, (("RestartSteps", 254), ("RestartMaxDelaySec", 254))), (254, ())])
+@pytest.mark.parametrize(
+    ("version", "left_out"), [(253, (("RestartSteps", 254), ("RestartMaxDelaySec", 254))), (254, ())]
+)
 def test_a_directive_that_systemd_is_too_old_for_is_left_out(version, left_out):
     result = rendered({"restart_steps": 5, "restart_max_delay_sec": "1min"}, version)
     assert result.too_new == left_out

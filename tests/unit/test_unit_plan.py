@@ -212,7 +212,9 @@ def test_a_unit_that_came_back_short_ago_is_watched():
 
 
 def test_a_foreign_drop_in_is_told():
-    observed = with_unit("api.service", DropInPaths="/etc/systemd/system/api.service.d/override.conf /usr/lib/a/service.d/b.conf")
+    observed = with_unit(
+        "api.service", DropInPaths="/etc/systemd/system/api.service.d/override.conf /usr/lib/a/service.d/b.conf"
+    )
     assert plan_units(SERVICES, RENDERED, observed).warnings == [
         "/etc/systemd/system/api.service.d/override.conf changes api.service and is not of this collection. Move what it says "
         "into stability_services and remove it, or leave it if it is meant."
