@@ -151,10 +151,8 @@ def _about(lines: Iterable[str], folder: str, names: Iterable[str]) -> list[str]
 def journal_tail(unit: str, since: float, lines: int = 12, namespace: str = "") -> list[str]:
     """Return the last records of ``unit`` from ``since`` (seconds since the epoch) on, one line each."""
     where = ["--namespace", namespace] if namespace else []
-    done = run(
-        ["journalctl", *where, "--unit", unit, "--since", f"@{since:.6f}", "--lines", str(lines)]
-        + ["--output", "cat", "--no-pager", "--quiet"]
-    )
+    output = ["--lines", str(lines), "--output", "cat", "--no-pager", "--quiet"]
+    done = run(["journalctl", *where, "--unit", unit, "--since", f"@{since:.6f}", *output])
     return [line for line in done.stdout.splitlines() if line.strip()][-lines:]
 
 

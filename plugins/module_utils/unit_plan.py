@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import values as v
 from .accounts import Account
 from .manifest import Entry, Started, digest_text
 from .services import Service
