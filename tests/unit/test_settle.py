@@ -1,0 +1,143 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a unit counts as up, from what systemd and the service itself say."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+
+import pytest
+from ansible_collections.stability.baseline.plugins.module_utils import settle
+from ansible_collections.stability.baseline.plugins.module_utils.health import Health, ask
+from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
+
+UP = {
+    "ActiveState": "active",
+    "SubState": "running",
+    "MainPID": "7",
+    "NRestarts": "0",
+    "ExecMainCode": "0",
+    "ExecMainStatus": "0",
+    "ActiveEnterTimestampMonotonic": "100000000",
+}
+DEAD = {**UP, "ActiveState": "activating", "SubState": "auto-restart", "ExecMainCode": "1", "ExecMainStatus": "3"}
+
+
+def watch(**keys: object) -> settle._Watch:
+    service = parse_services([{"name": "a", "user": "a", "exec_start": ["/a"], **keys}])[0]
+    return settle._Watch("a.service", service, since=100.0)
+
+
+#: (the states of a unit and the time of each look, what the last look says).
+PLAIN = {
+    "up long enough": ([(UP, 108.0)], "done"),
+    "not yet": ([(UP, 107.9)], "pending"),
+    "still starting": ([({**UP, "ActiveState": "activating", "SubState": "start"}, 150.0)], "pending"),
+    "ended with a status": ([(UP, 101.0), (DEAD, 102.0)], "did not stay up: its process exited with status 3"),
+    "ended by a signal": (
+        [({**DEAD, "ExecMainCode": "2", "ExecMainStatus": "9"}, 101.0)],
+        "did not stay up: its process was ended by SIGKILL",
+    ),
+    "never started": ([({**DEAD, "ExecMainCode": "0"}, 101.0)], "did not stay up: no process could be started"),
+    "restarted between two looks": (
+        [({**UP, "NRestarts": "1"}, 101.0)],
+        "did not stay up: its main process ended and was started again",
+    ),
+    "another process": (
+        [(UP, 101.0), ({**UP, "MainPID": "8"}, 102.0)],
+        "did not stay up: its main process ended and was started again",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PLAIN)
+def test_a_plain_daemon(case):
+    looks, expected = PLAIN[case]
+    one = watch()
+    for state, now in looks:
+        settle._judge_plain(one, state, now)
+    assert (one.failure or ("done" if one.done else "pending")) == expected
+
+
+def test_a_daemon_that_need_not_settle_is_done_at_once():
+    one = watch(settle_sec=0)
+    settle._judge_plain(one, UP, 100.0)
+    assert one.done
+
+
+HEALTH = {
+    "answered twice, a second apart": ([(UP, "", 101.0), (UP, "", 102.1)], "done"),
+    "answered twice too fast": ([(UP, "", 101.0), (UP, "", 101.5)], "pending"),
+    "another process answered": ([(UP, "", 101.0), ({**UP, "MainPID": "8"}, "", 102.1)], "pending"),
+    "failed in between": ([(UP, "", 101.0), (UP, "refused", 101.5), (UP, "", 102.1)], "pending"),
+    "a restart is allowed until the time is up": ([(DEAD, None, 101.0), (UP, "", 105.0), (UP, "", 106.1)], "done"),
+    "never answered": (
+        [(UP, "refused", 131.0)],
+        "did not become healthy within 30 s (tcp a:1): refused",
+    ),
+    "never up": (
+        [(DEAD, None, 131.0)],
+        "did not become healthy within 30 s (tcp a:1): its process exited with status 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HEALTH)
+def test_a_daemon_with_a_health_check(case):
+    looks, expected = HEALTH[case]
+    one = watch(health={"tcp": "a:1"})
+    for state, complaint, now in looks:
+        settle._judge_health(one, state, complaint, now)
+    assert (one.failure or ("done" if one.done else "pending")) == expected
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(int(self.path.strip("/")))
+        self.send_header("Location", "http://127.0.0.1:1/")
+        self.end_headers()
+
+    def log_message(self, *_arguments):
+        pass
+
+
+@pytest.fixture
+def port():
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"), [(200, ""), (302, ""), (404, "answered with status 404"), (503, "answered with status 503")]
+)
+def test_http(port, status, answer):
+    assert ask(Health(http=f"http://127.0.0.1:{port}/{status}")) == answer
+
+
+def test_tcp(port):
+    assert ask(Health(tcp=("127.0.0.1", port))) == ""
+
+
+def test_nobody_listens():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        taken = free.getsockname()[1]
+    assert "refused" in ask(Health(tcp=("127.0.0.1", taken)))
+    assert "refused" in ask(Health(http=f"http://127.0.0.1:{taken}/"))
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        (("/bin/true",), ""),
+        (("/bin/false",), "/bin/false ended with status 1"),
+        (("/bin/missing",), "/bin/missing: No such file or directory"),
+    ],
+)
+def test_command(command, answer):
+    assert ask(Health(command=command)) == answer
