@@ -1,0 +1,288 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module systemd_units on a real host: what it does to units, and what check mode said before."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+SLEEP = {"user": "nobody", "exec_start": ["/bin/sleep", "infinity"], "settle_sec": 0}
+ENV_FILE = "/etc/stability-test.env"
+CREDENTIAL = "/etc/stability-test.secret"
+SOURCES = "/srv/stability-test"
+
+
+def service(name, **keys):
+    return {"name": name, **SLEEP, **keys}
+
+
+def apply(host, services, **options):
+    return host.module("systemd_units", {"services": services}, **options)
+
+
+def applied(host, services):
+    """Let check mode predict, run, and hold the two against each other; a second run must change nothing."""
+    predicted = apply(host, services, check=True, diff=True)
+    result = apply(host, services, diff=True)
+    assert not result.get("failed"), result["msg"]
+    for key in ("changed", "actions", "started", "restarted", "stopped", "diff"):
+        assert predicted[key] == result[key], key
+    again = apply(host, services, diff=True)
+    assert (again["changed"], again["actions"], again["diff"]) == (False, [], [])
+    return result
+
+
+def properties(host, unit, *names):
+    printed = host.run(["systemctl", "show", "-p", ",".join(names), unit])[1]
+    found = dict(line.split("=", 1) for line in printed.splitlines())
+    return [found[name] for name in names]
+
+
+def pids(host, *units):
+    return {unit: properties(host, unit, "MainPID")[0] for unit in units}
+
+
+def wait_for(condition, seconds=15.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)
+
+
+def test_a_first_deployment_is_what_check_mode_said(host):
+    result = applied(host, [service("first", user="first-user", description="100 %")])
+    assert result["actions"] == [
+        "make user first-user",
+        "create /etc/systemd/system/first.service",
+        "enable first.service",
+        "daemon-reload",
+        "start first.service: first start by the baseline",
+    ]
+    assert properties(host, "first.service", "ActiveState", "UnitFileState", "User", "Restart", "StartLimitIntervalUSec") == [
+        "active", "enabled", "first-user", "always", "0",
+    ]  # fmt: skip
+    assert properties(host, "first.service", "Description") == ["100 %"]
+
+
+def test_a_change_restarts_exactly_what_it_concerns(host):
+    host.put(ENV_FILE, "A=1\n", 0o600)
+    host.put(CREDENTIAL, "one", 0o600)
+    host.put(f"{SOURCES}/app.py", "one", 0o644)
+    services = [
+        service("plain"),
+        service("env", environment_files=[ENV_FILE]),
+        service("secret", credentials={"key": CREDENTIAL}),
+        service("sources", restart_on=[SOURCES]),
+    ]
+    units = [f"{one['name']}.service" for one in services]
+    applied(host, services)
+    changes = {
+        "env.service": lambda: host.put(ENV_FILE, "A=2\n", 0o600),
+        "secret.service": lambda: host.put(CREDENTIAL, "two", 0o600),
+        "sources.service": lambda: host.put(f"{SOURCES}/app.py", "two", 0o644),
+        "plain.service": lambda: services[0].update(nothing_else(services[0], memory_max="64M")),
+    }
+    for unit, change in changes.items():
+        before = pids(host, *units)
+        change()
+        result = applied(host, services)
+        after = pids(host, *units)
+        assert result["restarted"] == [unit]
+        assert [name for name in units if before[name] != after[name]] == [unit]
+
+
+def nothing_else(one, **keys):
+    return {**one, **keys}
+
+
+def test_a_unit_changed_by_hand_is_put_right(host):
+    services = [service("byhand", memory_max="64M")]
+    applied(host, services)
+    text = host.read("/etc/systemd/system/byhand.service")
+    host.put("/etc/systemd/system/byhand.service", text.replace("Restart=always", "Restart=no"), 0o644)
+    host.run(["systemctl", "daemon-reload"])
+    result = applied(host, services)
+    assert result["actions"][:2] == ["replace /etc/systemd/system/byhand.service", "daemon-reload"]
+    assert properties(host, "byhand.service", "Restart") == ["always"]
+    host.run(["systemctl", "disable", "--now", "byhand.service"])
+    assert applied(host, services)["actions"] == [
+        "enable byhand.service",
+        "daemon-reload",
+        "start byhand.service: it was inactive (dead)",
+    ]
+
+
+def test_a_service_that_does_not_stay_up_fails_with_its_last_records(host):
+    broken = service("broken", exec_start=["/bin/sh", "-c", "echo about to fail; sleep 1; exit 7"], settle_sec="4s")
+    result = apply(host, [broken, service("sound")])
+    assert result["failed"]
+    assert "broken.service did not stay up: its process exited with status 7." in result["msg"]
+    assert "about to fail" in result["msg"]
+    assert "There was no unit before; the new one stays" in result["msg"]
+    assert [one["unit"] for one in result["failed_units"]] == ["broken.service"]
+    assert properties(host, "sound.service", "ActiveState") == ["active"]
+    mended = [service("broken"), service("sound")]
+    assert applied(host, mended)["restarted"] == ["broken.service"]
+
+
+def test_the_unit_from_before_is_put_back(host):
+    good = service("swap")
+    applied(host, [good])
+    text = host.read("/etc/systemd/system/swap.service")
+    result = apply(host, [service("swap", exec_start=["/bin/false"], settle_sec="2s")])
+    assert "The unit file from before has been put back; the unit is active under it." in result["msg"]
+    assert host.read("/etc/systemd/system/swap.service") == text
+    assert properties(host, "swap.service", "ActiveState", "NeedDaemonReload") == ["active", "no"]
+
+
+def test_a_foreign_unit_is_kept_and_put_back(host):
+    foreign = "[Service]\nExecStart=/bin/sleep 4711\nStartLimitIntervalSec=0\n"
+    host.put("/etc/systemd/system/foreign.service", foreign, 0o644)
+    host.run(["systemctl", "daemon-reload"])
+    host.run(["systemctl", "start", "foreign.service"])
+    result = apply(host, [service("foreign", exec_start=["/bin/false"], settle_sec="2s")])
+    assert "has been put back" in result["msg"]
+    assert host.read("/etc/systemd/system/foreign.service") == foreign
+    assert "4711" in host.run(["cat", f"/proc/{pids(host, 'foreign.service')['foreign.service']}/cmdline"])[1]
+    result = applied(host, [service("foreign")])
+    assert foreign in result["diff"][0]["before"]
+    assert "not of this collection" in result["diff"][0]["before_header"]
+    assert host.read("/var/lib/stability/replaced/foreign.service") == foreign
+
+
+def test_a_daemon_is_done_when_it_answers_twice(host):
+    web = service("web", exec_start=["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "8123"])
+    web["health"] = {"http": "http://127.0.0.1:8123/", "timeout": 15}
+    applied(host, [web])
+    dead = service("deaf", health={"tcp": "127.0.0.1:8124", "timeout": 2})
+    assert "deaf.service did not become healthy within 2 s (tcp 127.0.0.1:8124)" in apply(host, [dead])["msg"]
+
+
+def test_all_problems_come_before_anything_is_touched(host):
+    services = [
+        service("absent-program", exec_start=["/opt/missing/bin/x"]),
+        service("absent-folder", working_directory="/missing", environment_files=["/etc/missing", "-/etc/optional"]),
+        service("wrong-section", directives={"Service": {"StartLimitIntervalSec": "0", "Restrat": "no"}}),
+        service("wrong-value", directives={"Service": {"Nice": "very"}}),
+    ]
+    message = apply(host, services)["msg"]
+    for expected in (
+        'services[0].exec_start[0] (absent-program): found "/opt/missing/bin/x", which is not there; expected an executable file.',
+        'services[1].working_directory (absent-folder): found "/missing", which is not there; expected a folder.',
+        'services[1].environment_files[0] (absent-folder): found "/etc/missing", which is not there; expected a file.',
+        "services[2].directives.Service.StartLimitIntervalSec (wrong-section): found a directive that systemd ignores there; "
+        "expected a directive that systemd knows in [Service]. It belongs into [Unit].",
+        "Did you mean Restart=.",
+    ):
+        assert expected in message
+    assert "optional" not in message
+    assert host.run(["ls", "/etc/systemd/system/wrong-section.service"])[0] != 0
+    predicted = apply(host, services[:2], check=True)
+    assert not predicted.get("failed")
+    assert len(predicted["warnings"]) >= 3
+
+
+def test_a_diagnostic_of_systemd_refuses_the_unit(host):
+    message = apply(host, [service("wrong-value", directives={"Service": {"Nice": "very"}})])["msg"]
+    assert "systemd-analyze verify" in message
+    assert "Nice" in message
+    assert host.run(["ls", "/etc/systemd/system/wrong-value.service"])[0] != 0
+
+
+def test_a_directive_from_the_future_is_left_out_and_told(host):
+    result = apply(host, [service("future", restart_steps=3, restart_max_delay_sec="1min")])
+    assert not result.get("failed"), result["msg"]
+    assert any("RestartSteps= needs systemd 254" in warning for warning in result["warnings"])
+
+
+def test_a_job_runs_is_retried_and_is_not_disturbed(host):
+    job = service("job", on_calendar=["*-*-* *:*:00"], exec_start=["/bin/sh", "-c", "echo ran; exit 3"])
+    del job["settle_sec"]
+    job.update(retries=2, restart_sec="1s")
+    result = applied(host, [job])
+    assert "start job.timer: first start by the baseline" in result["actions"]
+    host.run(["systemctl", "start", "--no-block", "job.service"])
+    wait_for(lambda: properties(host, "job.service", "ActiveState") == ["failed"])
+    log = host.run(["journalctl", "-u", "job.service", "-o", "cat", "--no-pager"])[1].splitlines()
+    assert log.count("ran") % 3 == 0
+    slow = {**job, "exec_start": ["/bin/sleep", "20"]}
+    applied(host, [slow])
+    host.run(["systemctl", "start", "--no-block", "job.service"])
+    wait_for(lambda: properties(host, "job.service", "ActiveState") == ["activating"])
+    before = pids(host, "job.service")
+    past = time.strftime("*-*-* %H:%M:00", time.gmtime(time.time() - 120))
+    result = applied(host, [{**slow, "on_calendar": [past], "retries": 1}])
+    assert result["restarted"] == ["job.timer"]
+    assert pids(host, "job.service") == before
+
+
+def test_a_changed_schedule_does_not_fire_for_a_time_already_past(host):
+    job = service("past", on_calendar=["2040-01-01"], exec_start=["/bin/sh", "-c", "echo fired"])
+    del job["settle_sec"]
+    applied(host, [job])
+    host.run(["touch", "-d", "3 days ago", "/var/lib/systemd/timers/stamp-past.timer"])
+    host.run(["systemctl", "restart", "past.timer"])
+    past = time.strftime("*-*-* %H:%M:%S", time.gmtime(time.time() - 60))
+    applied(host, [{**job, "on_calendar": [past]}])
+    time.sleep(2)
+    assert "fired" not in host.run(["journalctl", "-u", "past.service", "-o", "cat", "--no-pager"])[1]
+
+
+def test_state_and_enabled(host):
+    assert "stop toggle.service: state is stopped" not in applied(host, [service("toggle")])["actions"]
+    stopped = applied(host, [service("toggle", state="stopped", enabled=False)])
+    assert stopped["actions"] == ["disable toggle.service", "daemon-reload", "stop toggle.service: state is stopped"]
+    assert properties(host, "toggle.service", "ActiveState", "UnitFileState") == ["inactive", "disabled"]
+
+
+def test_a_generation_restarts_the_services_of_an_environment(host):
+    mark = f"{SOURCES}/venv/stability-generation.json"
+    host.put(mark, json.dumps({"generation": "one"}), 0o644)
+    services = [service("with-venv", virtualenv=f"{SOURCES}/venv"), service("without")]
+    applied(host, services)
+    predicted = host.module(
+        "systemd_units", {"services": services, "changed_environments": [f"{SOURCES}/venv"]}, check=True
+    )
+    assert predicted["restarted"] == ["with-venv.service"]
+    host.put(mark, json.dumps({"generation": "two"}), 0o644)
+    assert applied(host, services)["restarted"] == ["with-venv.service"]
+
+
+def test_no_secret_is_shown_or_logged(host):
+    secret = "correct-horse-battery"
+    one = service("leaky", environment={"API_TOKEN": secret, "MODE": secret})
+    result = apply(host, [one], diff=True)
+    assert secret not in json.dumps({key: value for key, value in result.items() if key != "diff"})
+    assert f"API_TOKEN={secret}" not in json.dumps(result["diff"])
+    assert secret not in host.run(["journalctl", "--no-pager", "-o", "cat"])[1]
+    refused = apply(host, [service("leaky", environment={"API_TOKEN": [secret]})])
+    assert secret not in json.dumps(refused)
+
+
+def test_an_orphan_is_told(host):
+    applied(host, [service("kept"), service("left")])
+    result = apply(host, [service("kept")])
+    assert "left" in result["orphans"]
+    assert any("No longer listed, but still on the host" in warning for warning in result["warnings"])
+
+
+@pytest.mark.parametrize("moment", [0.05, 0.2, 0.35, 0.5, 0.8, 1.2])
+def test_killed_at_any_moment_the_next_run_finishes(host, moment):
+    services = [
+        service(f"killed-{index}", environment={"MOMENT": str(moment)}, description=f"{moment}") for index in range(8)
+    ]
+    host.module("systemd_units", {"services": services}, kill_after=moment)
+    result = apply(host, services)
+    assert not result.get("failed"), result["msg"]
+    again = apply(host, services)
+    assert (again["changed"], again["actions"]) == (False, [])
+    for one in services:
+        unit = f"{one['name']}.service"
+        assert properties(host, unit, "ActiveState", "NeedDaemonReload", "Description") == ["active", "no", str(moment)]
+        pid = pids(host, unit)[unit]
+        assert f"MOMENT={moment}" in host.run(["cat", f"/proc/{pid}/environ"])[1].split("\0")
+    assert "stability-staged" not in host.run(["ls", "-A", "/etc/systemd/system"])[1]
