@@ -1,0 +1,271 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list ``stability_environments``: validated as a whole, every problem at once.
+
+The options of the module ``pip_pinned`` are one item of it, checked by the same table.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from . import values as v
+from .masking import has_credentials, masked_value
+from .problems import InvalidInput, Problem, show
+from .requirements import Pin, combine, parse_pins, parse_requirements_text
+
+#: The interpreter that makes a virtual environment when none is named.
+DEFAULT_PYTHON = "/usr/bin/python3"
+#: Stands in ``smoke_test`` for the interpreter of the virtual environment.
+PYTHON_PLACEHOLDER = "{python}"
+_SOURCES = ("pins", "requirements", "requirements_content")
+#: Keys of the collection's contract that are not built yet, and what to do without them.
+PENDING_KEYS = {
+    "imports": "imports are not checked; let smoke_test import what matters",
+    "installer": "pip is the installer; take the key out",
+    "interpreter": "only virtual environments are changed; name one with virtualenv",
+    "locked": "distributions that nothing pins are left alone; take the key out",
+    "references": "references are not checked; take the key out",
+    "sources": "references are not checked; take the key out",
+}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One checked item; ``place`` is its place in the list (``stability_environments[3]``), for messages.
+
+    ``pins`` holds what ``pins`` and ``requirements_content`` say, markers not evaluated yet; ``requirements`` is the path of
+    a file on the host, read there. ``python`` and ``run_as`` are empty when not given.
+    """
+
+    place: str
+    virtualenv: str
+    pins: tuple[Pin, ...] = ()
+    requirements: str = ""
+    python: str = ""
+    run_as: str = ""
+    reinstall: str = "drifted"
+    pip_check: str = "new"
+    smoke_test: tuple[str, ...] = ()
+    index_url: str = ""
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    no_index: bool = False
+    require_hashes: bool = False
+
+    def option(self, key: str) -> str:
+        """Return how a message names the key: ``stability_environments[3].pins``, or ``pins`` for the module."""
+        return f"{self.place}.{key}" if self.place else key
+
+
+def _folder(value: object) -> str:
+    folder = re.sub(r"/+", "/", v.path(v.filled_text(value)))
+    if folder == "/":
+        raise v.Refused("the folder of a virtual environment", "Write its path, such as /opt/app/venv")
+    if re.search(r"\s", folder):
+        raise v.Refused("a path without blanks", "Scripts of an environment name its path in their first line; rename it")
+    return folder
+
+
+def _entries(value: object) -> list[str]:
+    if not isinstance(value, (list, tuple)):
+        raise v.Refused("a list of requirements", "Write a list, one requirement in each entry")
+    entries: list[str] = v.list_of(_entry)(value)
+    return entries
+
+
+def _entry(value: object) -> str:
+    if isinstance(value, Mapping):
+        raise v.Refused("text", "Write name==version, without a colon")
+    return v.word(value)
+
+
+def _content(value: object) -> str:
+    return v.word(value)
+
+
+def _address(value: object) -> str:
+    """The address of an index."""
+    address = v.filled_text(value)
+    if re.search(r"\s", address) or not re.match(r"(?:https?|file)://", address):
+        raise v.Refused("the address of an index: https://…, http://… or file://…", "Write the whole address, without blanks")
+    return address
+
+
+def _links(value: object) -> str:
+    """A folder or page of distribution archives."""
+    place = v.filled_text(value)
+    if has_credentials(place):
+        raise v.Refused("a place without credentials", "Give what needs credentials as index_url or extra_index_urls")
+    if re.search(r"\s", place) or not (place.startswith("/") or "://" in place):
+        raise v.Refused("an absolute path or an address", "Write the whole path or address, without blanks")
+    return place
+
+
+def _smoke_test(value: object) -> list[str]:
+    if not isinstance(value, (list, tuple)) or not value:
+        raise v.Refused("a list of text that is not empty", "Write the program and its arguments as a list")
+    words: list[str] = v.list_of(v.word)(value)
+    if not words[0].startswith(("/", PYTHON_PLACEHOLDER)):
+        raise v.Refused("an absolute path, or {python}", "Write the whole path from /", "[0]", value[0])
+    return words
+
+
+def _not_stopped(value: object) -> bool:
+    if v.boolean(value):
+        raise v.Refused("false in this version", "Services are restarted after the change, not stopped before it")
+    return False
+
+
+#: Every key of an item and its checker.
+KEYS: dict[str, v.Checker] = {
+    "virtualenv": _folder,
+    "python": v.path,
+    "run_as": v.account,
+    "pins": _entries,
+    "requirements": v.path,
+    "requirements_content": _content,
+    "reinstall": v.one_of("drifted", "always"),
+    "pip_check": v.one_of("strict", "new", "ignore"),
+    "smoke_test": _smoke_test,
+    "stop_before_switch": _not_stopped,
+    "index_url": _address,
+    "extra_index_urls": v.list_of(_address),
+    "find_links": v.list_of(_links),
+    "no_index": v.boolean,
+    "require_hashes": v.boolean,
+    "state": v.one_of("present"),
+}
+
+
+class _Item:
+    """One item while it is checked."""
+
+    def __init__(self, place: str, raw: Mapping[Any, Any], problems: list[Problem]) -> None:
+        self.place = place
+        self.raw = raw
+        self.problems = problems
+
+    def option(self, key: object) -> str:
+        return f"{self.place}.{key}" if self.place else str(key)
+
+    def add(self, key: object, found: str, expected: str, remedy: str) -> None:
+        self.problems.append(Problem(self.option(key), found, expected, remedy))
+
+
+
+def _quoted(value: object) -> str:
+    """Return a value as a message may quote it; masked before it is cut, so that no half of a secret is left."""
+    return show(masked_value(value))
+
+
+def _check_known(item: _Item) -> None:
+    for key in item.raw:
+        if key in KEYS:
+            continue
+        if key in PENDING_KEYS:
+            item.add(key, "a key of a later version", "a key of this version", f"Here {PENDING_KEYS[key]}")
+            continue
+        near = difflib.get_close_matches(str(key), KEYS, n=1)
+        remedy = f"Did you mean {near[0]}" if near else f"The keys are {', '.join(KEYS)}"
+        item.add(key, "an unknown key", "a key of an environment", remedy)
+
+
+def _checked_values(item: _Item) -> dict[str, Any]:
+    """Return the values by key; problems go to the item."""
+    checked: dict[str, Any] = {}
+    for key, check in KEYS.items():
+        if key not in item.raw:
+            continue
+        raw = item.raw[key]
+        if raw is None:
+            item.add(key, "no value", "a value", "Write one or take the key out")
+            continue
+        try:
+            checked[key] = check(raw)
+        except v.Refused as refused:
+            for fault in refused.faults:
+                found = _quoted(fault.found(raw))
+                item.add(f"{key}{fault.place}", found, fault.expected, fault.remedy)
+    if "virtualenv" not in item.raw:
+        item.add("virtualenv", "nothing", "the folder of the virtual environment", "Add the key virtualenv")
+    if not any(key in item.raw for key in _SOURCES):
+        item.add("pins", "nothing", "pins, requirements or requirements_content", "Say what it must hold; pins: [] for nothing")
+    return checked
+
+
+def parse_environment(raw: Mapping[Any, Any], place: str, problems: list[Problem]) -> Optional[Environment]:
+    """Return one checked item; ``place`` begins the options' names in messages, empty for a module's own options.
+
+    What is wrong goes to ``problems``, and then ``None`` is returned.
+    """
+    before = len(problems)
+    item = _Item(place, raw, problems)
+    _check_known(item)
+    checked = _checked_values(item)
+    pins = parse_pins(checked.get("pins", ()), item.option("pins"), problems)
+    content = checked.get("requirements_content", "")
+    pins += parse_requirements_text(content, item.option("requirements_content"), problems)
+    # Which pins with a marker count is known only on the host.
+    combine([pin for pin in pins if pin.marker is None], checked.get("require_hashes", False), problems)
+    if len(problems) > before:
+        return None
+    return Environment(
+        place=place,
+        virtualenv=checked["virtualenv"],
+        pins=tuple(pins),
+        requirements=checked.get("requirements", ""),
+        python=checked.get("python", ""),
+        run_as=checked.get("run_as", ""),
+        reinstall=checked.get("reinstall", "drifted"),
+        pip_check=checked.get("pip_check", "new"),
+        smoke_test=tuple(checked.get("smoke_test", ())),
+        index_url=checked.get("index_url", ""),
+        extra_index_urls=tuple(checked.get("extra_index_urls", ())),
+        find_links=tuple(checked.get("find_links", ())),
+        no_index=checked.get("no_index", False),
+        require_hashes=checked.get("require_hashes", False),
+    )
+
+
+def _check_unique(option: str, paths: Mapping[int, str], problems: list[Problem]) -> None:
+    first: dict[str, int] = {}
+    for index, path in paths.items():
+        if path in first:
+            expected = f"an environment of its own ({option}[{first[path]}] has this one)"
+            problems.append(Problem(f"{option}[{index}].virtualenv", show(path), expected, "Make one item of the two"))
+        first.setdefault(path, index)
+
+
+def parse_environments(raw: object, option: str = "stability_environments") -> list[Environment]:
+    """Return the checked environments in the order of the list.
+
+    ``raw`` is the list as YAML gave it; ``None`` counts as empty. Raises :class:`InvalidInput` with every problem of every
+    item, each named by ``option``.
+    """
+    if raw is None:
+        return []
+    if not isinstance(raw, (list, tuple)):
+        raise InvalidInput([Problem(option, _quoted(raw), "a list of environments", "Write a list of mappings")])
+    problems: list[Problem] = []
+    environments = []
+    paths: dict[int, str] = {}
+    for index, member in enumerate(raw):
+        place = f"{option}[{index}]"
+        if not isinstance(member, Mapping):
+            problems.append(Problem(place, _quoted(member), "a mapping", "Write virtualenv and pins"))
+            continue
+        environment = parse_environment(member, place, problems)
+        if isinstance(member.get("virtualenv"), str):
+            paths[index] = re.sub(r"/+", "/", member["virtualenv"]).rstrip("/")
+        if environment is not None:
+            environments.append(environment)
+    _check_unique(option, paths, problems)
+    if problems:
+        raise InvalidInput(problems)
+    return environments

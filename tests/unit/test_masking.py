@@ -1,0 +1,47 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Credentials are kept out of messages."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.masking import (
+    has_credentials,
+    masked,
+    masked_value,
+    secrets_in,
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "secrets"),
+    [
+        ("https://example.org/simple", set()),
+        ("https://me:s3cret@example.org/simple", {"s3cret"}),
+        ("https://me:s3%40cret@example.org", {"s3%40cret", "s3@cret"}),
+        ("https://token-only@example.org", {"token-only"}),
+        ("https://me:abc@example.org", set()),
+        ("https://me:p@ss-word@example.org", {"p@ss-word"}),
+        ("/opt/wheels@home", set()),
+    ],
+)
+def test_secrets_of_an_address(address: str, secrets: set[str]) -> None:
+    assert secrets_in([address]) == secrets
+
+
+@pytest.mark.parametrize(
+    ("address", "found"), [("https://u:p@example.org", True), ("https://example.org/a@b", False), ("/opt/wheels", False)]
+)
+def test_has_credentials(address: str, found: bool) -> None:
+    assert has_credentials(address) is found
+
+
+def test_addresses_and_secrets_are_masked() -> None:
+    text = "Looking in https://me:s3cret@example.org/simple, http://token@x and s3cret, s3cretive"
+    assert masked(text, ["s3cret", "s3cretive"]) == "Looking in https://****@example.org/simple, http://****@x and ****, ****"
+
+
+def test_texts_inside_a_value_are_masked() -> None:
+    value = {"index_url": ["https://me:s3cret@example.org", 1], "https://t0ken@x": None}
+    assert masked_value(value) == {"index_url": ["https://****@example.org", 1], "https://****@x": None}
