@@ -55,7 +55,7 @@ DIRECTIVE_KEYS = (
     Key("start_limit_interval_sec", v.time_span, "Unit", "StartLimitIntervalSec", daemon="0"),
     Key("start_limit_burst", v.count, "Unit", "StartLimitBurst"),
     Key("type", _TYPE, "Service", "Type", daemon="exec", job="oneshot"),
-    Key("user", v.account, "Service", "User"),
+    Key("user", v.service_user, "Service", "User"),
     Key("group", v.account, "Service", "Group"),
     Key("working_directory", v.path, "Service", "WorkingDirectory"),
     Key("umask", v.file_mode, "Service", "UMask"),

@@ -69,22 +69,29 @@ class _Run:
                 if complaint:
                     raise systemd.HostError(f"systemctl {verb} failed: {complaint}")
 
-    def switch(self) -> dict[str, str]:
-        """Stop, then (re)start, one call for each verb; return what systemctl complained about, by verb."""
-        for switch in self.plan.switches:
-            if switch.new_schedule:
-                _forget_past_times(switch.unit)
+    def retire_schedules(self) -> None:
+        """Stop timers whose schedule changes, and let them take now for their last run.
+
+        The daemon-reload would otherwise fire a running persistent timer for a time of the new schedule that is past.
+        """
+        timers = [switch.unit for switch in self.plan.switches if switch.new_schedule]
+        running = [unit for unit in timers if self.observed.units[unit]["ActiveState"] == "active"]
+        if running:
+            systemd.act("stop", running)
+        for timer in timers:
+            _forget_past_times(timer)
+
+    def switch(self) -> None:
+        """Stop, then (re)start, one call for each verb; whether a unit is up is judged afterwards."""
         failed = [
             switch.unit for switch in self.plan.switches if self.observed.units[switch.unit]["ActiveState"] == "failed"
         ]
         if failed:
             systemd.act("reset-failed", failed)
-        complaints = {}
         for verb in ("stop", "restart", "start"):
             units = [switch.unit for switch in self.plan.switches if switch.verb == verb]
             if units:
-                complaints[verb] = systemd.act(verb, units)
-        return complaints
+                systemd.act(verb, units)
 
     def settle(self) -> dict[str, str]:
         chosen = units_to_settle(self.listed, self.plan)
@@ -191,6 +198,7 @@ def apply_plan(plan: Plan, services: list[Service], observed: Observed) -> list[
         make_account(account)
     run.write_files()
     run.enable()
+    run.retire_schedules()
     if plan.reload:
         systemd.daemon_reload()
     run.switch()

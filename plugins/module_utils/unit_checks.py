@@ -137,13 +137,13 @@ def _is(path: str, wanted: str) -> bool:
     return os.path.exists(path)
 
 
-def check_paths(services: Iterable[Service], pending: Sequence[str]) -> list[Problem]:
-    """Return a problem for each path that a service needs and the host does not have.
+def missing_paths(services: Iterable[Service], pending: Sequence[str]) -> dict[Problem, str]:
+    """Return each path that a service needs and the host does not have, by the problem that it makes.
 
     What lies below one of the ``pending`` paths, which an earlier step of a real run would have made, is not looked at;
     neither are services with a root folder of their own.
     """
-    problems = []
+    missing = {}
     for service in services:
         own_root = {"RootDirectory", "RootImage"} & set(service.values["directives"].get("Service", ()))
         for key, path, wanted in () if own_root else _wanted_paths(service):
@@ -151,12 +151,15 @@ def check_paths(services: Iterable[Service], pending: Sequence[str]) -> list[Pro
                 continue
             if not _is(path, wanted):
                 remedy = "Put it there before this run, or correct the path"
-                problems.append(_problem(service, key, f"{show(path)}, which is not there", wanted, remedy))
-    return problems
+                missing[_problem(service, key, f"{show(path)}, which is not there", wanted, remedy)] = path
+    return missing
 
 
 def check_texts(texts: Mapping[str, str], version: int, pending: Sequence[str]) -> list[Problem]:
-    """Return a problem for each diagnostic of ``systemd-analyze verify`` about unit files that are to be written."""
+    """Return a problem for each diagnostic of ``systemd-analyze verify`` about unit files that are to be written.
+
+    Missing programs at or below one of the ``pending`` paths are not counted.
+    """
     problems = []
     for line in systemd.verify(texts, version):
         if "is not executable" in line and any(folder in line for folder in pending):

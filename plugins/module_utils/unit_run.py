@@ -59,11 +59,11 @@ def prepare(raw: object, changed_environments: Sequence[str], check_mode: bool) 
     services, warnings = checks.without_too_new(services, version)
     windows, problems = checks.retry_windows(services)
     problems += checks.check_directives(services)
-    missing = checks.check_paths(services, pending)
+    missing = checks.missing_paths(services, pending)
     if check_mode:
         warnings += [f"{problem} A run fails there unless an earlier step of it makes the path." for problem in missing]
     else:
-        problems += missing
+        problems += list(missing)
     if problems:
         raise InvalidInput(problems)
     rendered: dict[str, Rendered] = {}
@@ -74,8 +74,8 @@ def prepare(raw: object, changed_environments: Sequence[str], check_mode: bool) 
         ]
     observed = observe(services, version)
     plan = plan_units(services, rendered, observed, pending)
-    unwritten = pending + [problem.found.strip('"') for problem in missing if check_mode]
-    problems = checks.check_texts({change.unit: change.after for change in plan.files}, version, unwritten)
+    texts = {change.unit: change.after for change in plan.files}
+    problems = checks.check_texts(texts, version, [*pending, *missing.values()])
     if problems:
         raise InvalidInput(problems)
     return Prepared(plan, services, observed, [*warnings, *plan.warnings])

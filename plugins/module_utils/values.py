@@ -151,8 +151,13 @@ def filled_text(value: object) -> str:
     return line
 
 
+def _is_noncharacter(code: int) -> bool:
+    """Whether systemd counts a code point as invalid UTF-8 (src/basic/utf8.c, ``unichar_is_valid``)."""
+    return 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE
+
+
 def word(value: object) -> str:
-    """Text of any characters but NUL: what a process may receive as an argument."""
+    """Text of any characters but NUL and Unicode's noncharacters: what systemd can hand to a process."""
     if isinstance(value, (bool, int, float)):
         raise Refused("text", QUOTE_IT)
     if not isinstance(value, str):
@@ -163,6 +168,11 @@ def word(value: object) -> str:
         size = len(value.encode("utf-8"))
     except UnicodeEncodeError:
         raise Refused("text that UTF-8 can hold", "Take the lone surrogate out") from None
+    if any(_is_noncharacter(ord(character)) for character in value):
+        raise Refused(
+            "text without the Unicode noncharacters, such as U+FFFE",
+            "systemd drops a variable with one, and a unit with one can no longer be inspected; take it out",
+        )
     if size > LONGEST_LINE // 4:
         raise Refused(f"at most {LONGEST_LINE // 4} bytes", "Put it into a file")
     return value
@@ -275,6 +285,14 @@ def account(value: object) -> str:
     if not (_ACCOUNT.match(line) or line.isdigit()):
         raise Refused("the name of a user or group", "Use letters, digits, _, - and at most 31 characters")
     return line
+
+
+def service_user(value: object) -> str:
+    """The user of a service; ``nobody`` is refused, since whatever else runs as it could touch the service."""
+    name = account(value)
+    if name == "nobody":
+        raise Refused("a user of its own", "Name one; a system user is made when it is missing")
+    return name
 
 
 def signal(value: object) -> str:

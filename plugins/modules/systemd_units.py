@@ -149,12 +149,17 @@ from ansible_collections.stability.baseline.plugins.module_utils.unit_apply impo
 from ansible_collections.stability.baseline.plugins.module_utils.unit_plan import describe
 
 
+def with_diff(module, plan):
+    """Return the plan for the result, with its diff where that was asked for."""
+    return {**describe(plan), "diff": unit_run.diff(plan)} if module._diff else describe(plan)
+
+
 def make_accounts(module):
     """Return the result of the phase C(users)."""
     plan = unit_run.prepare_accounts(module.params["services"])
     for account in () if module.check_mode else plan.accounts:
         make_account(account)
-    return {**describe(plan), "diff": unit_run.diff(plan)}
+    return with_diff(module, plan)
 
 
 def apply_units(module):
@@ -167,7 +172,7 @@ def apply_units(module):
             failures = apply_plan(plan, prepared.services, prepared.observed)
     for warning in prepared.warnings:
         module.warn(warning)
-    result = {**describe(plan), "diff": unit_run.diff(plan)}
+    result = with_diff(module, plan)
     if failures:
         result.update(failed=True, msg=unit_run.failure_text(failures), failed_units=[asdict(one) for one in failures])
     return result

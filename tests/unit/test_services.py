@@ -23,6 +23,10 @@ MISSING_NAME = "stability_services[0].name: found nothing; expected the name of 
 REFUSED = [
     ({"user": None}, ".user (api): found no value; expected a value. Write one or take the key out."),
     ({"user": "a b"}, f'.user (api): found "a b"; {ACCOUNT}'),
+    (
+        {"user": "nobody"},
+        '.user (api): found "nobody"; expected a user of its own. Name one; a system user is made when it is missing.',
+    ),
     ({"user": 0}, f".user (api): found 0; expected text. {QUOTE}"),
     ({"user": " "}, '.user (api): found " "; expected text that is not empty. Write a value or leave the key out.'),
     (
@@ -45,6 +49,11 @@ REFUSED = [
         {"exec_start": ["/a", "b\0"]},
         '.exec_start[1] (api): found "b\\u0000"; expected text without the NUL character. '
         "No process can receive a NUL character; take it out.",
+    ),
+    (
+        {"exec_start": ["/a", "\ufffe"]},
+        '.exec_start[1] (api): found "\ufffe"; expected text without the Unicode noncharacters, such as U+FFFE. systemd drops '
+        "a variable with one, and a unit with one can no longer be inspected; take it out.",
     ),
     (
         {"exec_start": ["/a", "\ud800"]},
