@@ -1,0 +1,68 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run at a time for each virtual environment."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .commands import EnvironmentFailure
+
+#: Seconds to wait for another run to end.
+WAIT = 60.0
+_PAUSE = 0.2
+
+
+def environment_key(virtualenv: str) -> str:
+    """Return a short name for an environment: the same for each path that leads to it."""
+    return hashlib.sha256(os.path.realpath(virtualenv).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _lock_folder() -> str:
+    """Return a folder that only we may write to, so that nobody else can hold or redirect a lock."""
+    uid = os.geteuid()
+    parent = "/run" if uid == 0 else os.path.join("/run/user", str(uid))
+    if os.path.isdir(parent):
+        folder = os.path.join(parent, "stability-baseline")
+    else:
+        folder = os.path.join(tempfile.gettempdir(), f"stability-baseline-{uid}")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    status = os.lstat(folder)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid or status.st_mode & 0o022:
+        raise EnvironmentFailure(f"{folder} is not a folder of our own that nobody else may write to. Remove it, then run again.")
+    return folder
+
+
+@contextmanager
+def locked(virtualenv: str, wait: float = WAIT) -> Iterator[int]:
+    """Hold the environment for one run (flock(2)) and yield the lock's file descriptor.
+
+    A program that inherits the descriptor goes on holding the lock: a pip that outlives a killed run is waited for.
+    After ``wait`` seconds :class:`EnvironmentFailure` is raised.
+    """
+    path = os.path.join(_lock_folder(), f"{environment_key(virtualenv)}.lock")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + wait
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise EnvironmentFailure(
+                        f"Another run has been changing {virtualenv} for {wait:.0f} seconds ({path} is locked; fuser(1) "
+                        "names its process). Wait until it has ended, then run again."
+                    ) from None
+                time.sleep(_PAUSE)
+        yield descriptor
+    finally:
+        os.close(descriptor)

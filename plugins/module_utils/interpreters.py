@@ -1,0 +1,59 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an interpreter says about itself: the values of environment markers, where its distributions are."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .commands import EnvironmentFailure, User, run
+
+#: Written like ``packaging.markers.default_environment``; run with ``-I`` (isolated) and ``-B`` (writes no byte code).
+_QUESTION = """
+import json, os, platform, sys, sysconfig
+version = sys.implementation.version
+full = "%d.%d.%d" % version[:3]
+if version.releaselevel != "final":
+    full += version.releaselevel[0] + str(version.serial)
+paths = sysconfig.get_paths()
+print(json.dumps({"prefix": sys.prefix, "base": sys.base_prefix, "sites": [paths["purelib"], paths["platlib"]], "markers": {
+    "implementation_name": sys.implementation.name, "implementation_version": full, "os_name": os.name,
+    "platform_machine": platform.machine(), "platform_python_implementation": platform.python_implementation(),
+    "platform_release": platform.release(), "platform_system": platform.system(), "platform_version": platform.version(),
+    "python_full_version": platform.python_version(), "python_version": "%d.%d" % sys.version_info[:2],
+    "sys_platform": sys.platform}}))
+"""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """An interpreter: its path, the values of environment markers, its existing ``site-packages`` folders."""
+
+    path: str
+    markers: Mapping[str, str]
+    sites: tuple[str, ...]
+    virtual: bool
+
+
+def ask_interpreter(path: str, user: User) -> Interpreter:
+    """Run the interpreter at ``path`` as ``user`` and return what it says; nothing is written.
+
+    Raises :class:`EnvironmentFailure` when it does not run or does not answer.
+    """
+    output = run([path, "-I", "-B", "-c", _QUESTION], user)
+    try:
+        answer = json.loads(output.stdout)
+    except ValueError:
+        lines = (output.stderr or output.stdout).strip().splitlines() or [f"exit status {output.status}"]
+        raise EnvironmentFailure(f"The interpreter {path} does not run: {lines[-1]}") from None
+    sites = dict.fromkeys(os.path.realpath(site) for site in answer["sites"])
+    return Interpreter(
+        path=path,
+        markers=answer["markers"],
+        sites=tuple(site for site in sites if os.path.isdir(site)),
+        virtual=answer["prefix"] != answer["base"],
+    )
