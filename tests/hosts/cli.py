@@ -39,7 +39,9 @@ def _down(options: argparse.Namespace) -> int:
 def _exec(options: argparse.Namespace) -> int:
     terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
     container = testhosts.PREFIX + options.name
-    return subprocess.run(["podman", "exec", "--interactive", *terminal, container, *options.command], check=False).returncode
+    return subprocess.run(
+        ["podman", "exec", "--interactive", *terminal, container, *options.command], check=False
+    ).returncode
 
 
 def _reboot(options: argparse.Namespace) -> int:

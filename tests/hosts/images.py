@@ -37,7 +37,7 @@ EXCLUDED_PATHS = (
     "/usr/share/man/*",
 )
 
-# Units that make no sense in a container, fail there, reach for the kernel of the machine, or fetch things by themselves.
+# Units that fail in a container, make no sense there, reach for the machine's kernel, or fetch things by themselves.
 MASKED_UNITS = (
     "apt-daily-upgrade.timer",
     "apt-daily.timer",
@@ -100,11 +100,16 @@ class ImageFile(NamedTuple):
 
 
 FILES = (
+    ImageFile("etc/default/locale", "LANG=C.UTF-8\n", 0o644),
     ImageFile("etc/ssh/sshd_config.d/stability-host.conf", SSHD_CONFIG, 0o644),
     ImageFile("etc/systemd/journald.conf.d/10-container.conf", JOURNALD_CONFIG, 0o644),
     ImageFile("etc/sudoers.d/deploy", SUDOERS, 0o440),
     ImageFile("usr/local/sbin/boot-host", BOOT_SCRIPT, 0o755),
 )
+
+# Its mounts and processes end with us, however we end: left behind, they would be the machine's own /dev and /sys
+# inside of a folder that the next build removes.
+CONTAINED = ("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 # Run by mmdebstrap with the new root folder as $1. The journal's folder makes the journal persistent.
 CUSTOMIZE_HOOKS = (
@@ -165,12 +170,14 @@ def _write_files(overlay: Path) -> None:
 
 
 def _bootstrap(release: Release, overlay: Path, archive: Path, building: Path) -> None:
-    command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    command = [*CONTAINED, "mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
     command += [f"--aptopt={option}" for option in release.apt_options]
     command += [f"--dpkgopt=path-exclude={path}" for path in EXCLUDED_PATHS]
     command += [f"--customize-hook={hook}" for hook in CUSTOMIZE_HOOKS]
     # Copied file by file: the folders keep the modes that the packages gave them.
-    command += [f'--customize-hook=install -D -m {file.mode:o} "{overlay / file.path}" "$1/{file.path}"' for file in FILES]
+    command += [
+        f'--customize-hook=install -D -m {file.mode:o} "{overlay / file.path}" "$1/{file.path}"' for file in FILES
+    ]
     command += [release.name, str(archive)]
     mirror = os.environ.get("STABILITY_DEBIAN_MIRROR")
     if mirror:

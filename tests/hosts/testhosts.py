@@ -100,7 +100,7 @@ def up(spec: HostSpec) -> dict[str, Any]:
         if fresh:
             down(spec.name)
             _create(spec, image, [*flags, f"--label=stability.settings={settings}"])
-        elif not existing["State"]["Running"]:
+        else:
             podman("start", spec.container)
         _wait_until_up(spec.name, fresh=fresh)
     return facts(spec.name)
@@ -206,7 +206,8 @@ def ssh_key() -> Path:
             key.parent.mkdir(mode=0o700, exist_ok=True)
             key.unlink(missing_ok=True)
             subprocess.run(
-                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "stability test hosts", "-f", str(key)], check=True
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "stability test hosts", "-f", str(key)],
+                check=True,
             )
     return key
 
@@ -315,7 +316,9 @@ def _wait_until_up(name: str, *, fresh: bool) -> None:
 
 
 def _console(name: str) -> str:
-    result = subprocess.run(["podman", "logs", "--tail", "20", PREFIX + name], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        ["podman", "logs", "--tail", "20", PREFIX + name], capture_output=True, text=True, check=False
+    )
     return result.stdout + result.stderr
 
 
