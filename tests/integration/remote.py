@@ -119,7 +119,7 @@ class RemoteHost:
             kill_after: seconds after which the module and what it started are killed with SIGKILL.
 
         Returns:
-            The module's result; empty when it was killed.
+            The module's result, with `warnings` as a list of text; empty when it was killed.
         """
         internal = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": "/tmp"}
         payload = json.dumps({"ANSIBLE_MODULE_ARGS": {**args, **internal}})
@@ -133,6 +133,7 @@ class RemoteHost:
             result: dict[str, Any] = json.loads(done.output)
         except ValueError:
             raise AssertionError(f"{name} ended with {done.code}:\n{done.output}\n{done.errors}") from None
+        result["warnings"] = [_warning_text(warning) for warning in result.get("warnings", [])]
         return result
 
     def playbook(
@@ -183,6 +184,11 @@ class RemoteHost:
             )
             lines = results.read_text().splitlines() if results.exists() else []
         return PlaybookResult(done.returncode, done.stdout, [json.loads(line) for line in lines])
+
+
+def _warning_text(warning: str | dict[str, Any]) -> str:
+    """Return a module's warning as the controller shows it: newer modules send a structure around it."""
+    return warning if isinstance(warning, str) else str(warning["event"]["msg"])
 
 
 def _environment(results: Path) -> dict[str, str]:
