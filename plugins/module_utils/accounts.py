@@ -42,6 +42,8 @@ def missing_accounts(services: Iterable[Service]) -> list[Account]:
     groups: dict[str, Account] = {}
     users: dict[str, Account] = {}
     for service in services:
+        if service.is_absent:
+            continue
         user, group = service.values["user"], service.values["group"] or ""
         if group and group != user and not _exists("group", group):
             groups.setdefault(group, Account("group", group))

@@ -8,6 +8,8 @@ The file ``/var/lib/stability/units.json`` (mode 0600: it holds digests of files
 ``service``    the entry of the list that it belongs to,
 ``unit``, ``paths``, ``generation``    the :class:`Started` of its last successful start; missing before that,
 ``replaced``   whether a foreign unit file is kept in ``/var/lib/stability/replaced/``.
+
+``given_back`` lists the removed units whose foreign unit file was put back: to remove such a unit once more is no mistake.
 """
 
 from __future__ import annotations
@@ -74,21 +76,27 @@ class Manifest:
     """All that is remembered, by unit."""
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
+    given_back: frozenset[str] = frozenset()
+
+    def with_given_back(self, unit: str) -> Manifest:
+        """Return a manifest that has forgotten ``unit`` but for this."""
+        return replace(self.with_entry(unit, None), given_back=self.given_back | {unit})
 
     def with_entry(self, unit: str, entry: Entry | None) -> Manifest:
         """Return a manifest with ``unit`` set, or forgotten for ``None``."""
         entries = {name: kept for name, kept in self.entries.items() if name != unit}
         if entry is not None:
             entries[unit] = entry
-        return replace(self, entries=entries)
+        return replace(self, entries=entries, given_back=self.given_back - {unit})
 
 
 def read_manifest() -> Manifest:
     """Return the host's manifest; an empty one when there is none or it cannot be understood."""
     try:
         with open(MANIFEST, encoding="utf-8") as stream:
-            units = json.load(stream)["units"]
-        return Manifest({name: _entry(raw) for name, raw in units.items()})
+            content = json.load(stream)
+        entries = {name: _entry(raw) for name, raw in content["units"].items()}
+        return Manifest(entries, frozenset(map(str, content["given_back"])))
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return Manifest()
 
@@ -105,7 +113,8 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
 def write_manifest(manifest: Manifest) -> None:
     """Write the manifest atomically."""
     os.makedirs(FOLDER, mode=0o755, exist_ok=True)
-    content = {"version": 1, "units": {name: asdict(entry) for name, entry in sorted(manifest.entries.items())}}
+    units = {name: asdict(entry) for name, entry in sorted(manifest.entries.items())}
+    content = {"version": 1, "units": units, "given_back": sorted(manifest.given_back)}
     write_file(MANIFEST, (json.dumps(content, indent=1) + "\n").encode(), 0o600)
 
 

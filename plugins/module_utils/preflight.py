@@ -40,7 +40,7 @@ def _unprepared(services: Sequence[Service], environments: Sequence[Environment]
     folded = {path.casefold().rstrip("/"): path for path in listed}
     problems = []
     for service in services:
-        path = service.values["virtualenv"]
+        path = service.values.get("virtualenv")
         if path and path not in listed and path.casefold() in folded:
             place = f"{service.place}.virtualenv ({service.name})"
             expected = f"a virtual environment of the list, such as {folded[path.casefold()]}"

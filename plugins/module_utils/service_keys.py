@@ -101,7 +101,7 @@ OWN_KEYS = (
     Key("hardening", v.one_of("basic", "strict", "none"), **_both("basic")),
     Key("retries", v.count, kind=JOB),
     Key("enabled", v.boolean, **_both(True)),
-    Key("state", v.one_of("started", "stopped"), **_both("started")),
+    Key("state", v.one_of("started", "stopped", "absent"), **_both("started")),
     Key("health", parse_health, kind=DAEMON),
     Key("settle_sec", v.time_span, daemon="8s", job="0", kind=DAEMON),
     Key("directives", v.directives, **_both({})),

@@ -36,6 +36,11 @@ class Service:
     given: frozenset[str]
 
     @property
+    def is_absent(self) -> bool:
+        """Whether it is to be removed; then ``values`` is empty."""
+        return not self.values
+
+    @property
     def is_job(self) -> bool:
         """Whether it is a scheduled job: a oneshot unit and its timer."""
         return "on_calendar" in self.given
@@ -178,7 +183,6 @@ def _parse_one(item: _Item) -> Service:
     _check_known(item)
     job = "on_calendar" in item.raw
     if item.raw.get("state") == "absent":
-        item.add(".state", "absent", "started or stopped in this version", "Remove the service by hand, then its entry")
         return Service(item.place, item.name, {}, frozenset())
     checked = _checked_values(item, job)
     if len(item.problems) == before:

@@ -19,7 +19,7 @@ from .files import remove_file, sync_folder, write_file
 from .services import Service
 from .settle import settle
 from .unit_plan import FileChange, Plan, units_to_settle
-from .unit_state import UNIT_FOLDER, Observed, unit_path
+from .unit_state import UNIT_FOLDER, Observed, unit_path, units_of
 
 _STAMPS = "/var/lib/systemd/timers"
 
@@ -39,8 +39,8 @@ class _Run:
 
     def __init__(self, plan: Plan, services: list[Service], observed: Observed) -> None:
         self.plan = plan
-        self.services = {service.switched_unit: service for service in services}
-        self.listed = services
+        self.listed = [service for service in services if not service.is_absent]
+        self.services = {service.switched_unit: service for service in self.listed}
         self.observed = observed
         self.manifest = observed.manifest
         self.began = time.time()
@@ -48,26 +48,56 @@ class _Run:
     def remember(self, unit: str, entry: m.Entry | None) -> None:
         self.manifest = self.manifest.with_entry(unit, entry)
 
+    def retire(self) -> None:
+        """Stop and disable what ends while systemd still knows its unit file."""
+        if self.plan.retire:
+            complaint = systemd.act("stop", list(self.plan.retire))
+            if complaint:
+                raise systemd.HostError(f"systemctl stop failed: {complaint}")
+        if self.plan.disable:
+            self._enable_or_disable("disable", self.plan.disable)
+
+    def remove_files(self) -> None:
+        for removal in self.plan.removals:
+            if removal.restores:
+                self.put_foreign_back(removal.unit)
+            else:
+                remove_file(unit_path(removal.unit))
+
+    def forget(self) -> None:
+        """Forget the removed units, when nothing of them is left: until then the next run removes them again."""
+        for removal in self.plan.removals:
+            if removal.restores:
+                self.manifest = self.manifest.with_given_back(removal.unit)
+            else:
+                self.remember(removal.unit, None)
+        if self.plan.removals:
+            m.write_manifest(self.manifest)
+
     def write_files(self) -> None:
         """Keep foreign unit files, claim the units, then write: a killed run never loses a file nor forgets an owner."""
-        for change in self.plan.files:
-            if change.foreign:
-                _keep_foreign(change.path)
-            entry = self.manifest.entries.get(change.unit) or m.Entry(change.service)
-            self.remember(
-                change.unit, replace(entry, service=change.service, replaced=entry.replaced or change.foreign)
-            )
-        if self.plan.files:
+        foreign = {change.unit for change in self.plan.files if change.foreign}
+        for unit in foreign:
+            _keep_foreign(unit_path(unit))
+        for service in self.listed:
+            for unit in units_of([service]):
+                entry = self.manifest.entries.get(unit) or m.Entry(service.name)
+                kept = entry.replaced or unit in foreign
+                started = entry.started if unit == service.switched_unit else None
+                self.remember(unit, replace(entry, service=service.name, started=started, replaced=kept))
+        if self.manifest != self.observed.manifest:
             m.write_manifest(self.manifest)
         for change in self.plan.files:
             write_file(change.path, change.after.encode("utf-8", "surrogateescape"))
 
     def enable(self) -> None:
-        for verb, units in (("reenable", self.plan.enable), ("disable", self.plan.disable)):
-            if units:
-                complaint = systemd.act(verb, units, "--no-reload")
-                if complaint:
-                    raise systemd.HostError(f"systemctl {verb} failed: {complaint}")
+        if self.plan.enable:
+            self._enable_or_disable("reenable", self.plan.enable)
+
+    def _enable_or_disable(self, verb: str, units: list[str]) -> None:
+        complaint = systemd.act(verb, units, "--no-reload")
+        if complaint:
+            raise systemd.HostError(f"systemctl {verb} failed: {complaint}")
 
     def retire_schedules(self) -> None:
         """Stop timers whose schedule changes, and let them take now for their last run.
@@ -101,9 +131,9 @@ class _Run:
     def record(self, failures: Mapping[str, str]) -> None:
         """Remember with what each unit was started that is up now."""
         for switch in self.plan.switches:
-            if switch.verb != "stop" and switch.unit not in failures:
-                entry = self.manifest.entries.get(switch.unit) or m.Entry(self.services[switch.unit].name)
-                self.remember(switch.unit, replace(entry, started=switch.wanted))
+            if switch.verb == "stop" or switch.unit in failures:
+                continue
+            self.remember(switch.unit, replace(self.manifest.entries[switch.unit], started=switch.wanted))
         if self.plan.switches:
             m.write_manifest(self.manifest)
 
@@ -133,10 +163,15 @@ class _Run:
             for unit, reason in failures.items()
         ]
 
+    def put_foreign_back(self, unit: str) -> None:
+        """Put somebody else's unit file back; a run that was killed right after it finds it there."""
+        with suppress(FileNotFoundError):
+            os.replace(f"{m.REPLACED}/{unit}", unit_path(unit))
+            sync_folder(UNIT_FOLDER)
+
     def _restore(self, change: FileChange) -> None:
         if change.foreign:
-            os.replace(f"{m.REPLACED}/{change.unit}", change.path)
-            sync_folder(UNIT_FOLDER)
+            self.put_foreign_back(change.unit)
             self.remember(change.unit, None)
             return
         write_file(change.path, (change.before or "").encode("utf-8", "surrogateescape"))
@@ -196,11 +231,14 @@ def apply_plan(plan: Plan, services: list[Service], observed: Observed) -> list[
     _remove_staged()
     for account in plan.accounts:
         make_account(account)
+    run.retire()
+    run.remove_files()
     run.write_files()
     run.enable()
     run.retire_schedules()
     if plan.reload:
         systemd.daemon_reload()
+    run.forget()
     run.switch()
     failures = {**run.settle(), **run.timers_down()}
     run.record(failures)

@@ -15,6 +15,7 @@ from .calendar_period import ITERATIONS, elapses, retry_window, shortest_period
 from .problems import Problem, show
 from .services import Service
 from .unit_files import RetryWindow
+from .unit_state import Observed
 
 #: Directives younger than the oldest systemd that is supported, with the version that brought them (NEWS of systemd).
 SINCE = {
@@ -167,4 +168,17 @@ def check_texts(texts: Mapping[str, str], version: int, pending: Sequence[str]) 
         unit = line.split(":", 1)[0]
         remedy = "Correct the key or directive that the line names"
         problems.append(Problem(unit, f"a diagnostic of systemd-analyze verify: {line}", "a unit without any", remedy))
+    return problems
+
+
+def check_absent(services: Iterable[Service], observed: Observed) -> list[Problem]:
+    """Return a problem for each service that is to be removed and is somebody else's."""
+    ours = {entry.service for entry in observed.manifest.entries.values()}
+    problems = []
+    for service in services:
+        given_back = service.unit in observed.manifest.given_back
+        if service.name not in ours and not given_back and observed.units[service.unit]["LoadState"] != "not-found":
+            found = f'"absent" for {service.unit}, which is not of this collection'
+            remedy = "Take the service out of the list, and remove the unit by hand if it is to go"
+            problems.append(_problem(service, ".state", found, "absent for a unit of ours", remedy))
     return problems

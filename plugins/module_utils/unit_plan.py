@@ -13,7 +13,7 @@ from .accounts import Account
 from .manifest import Entry, Started, digest_text
 from .services import Service
 from .unit_files import HEADER, Rendered
-from .unit_state import Observed, unit_path
+from .unit_state import Observed, obsolete_units, unit_path
 
 _UP = ("active", "reloading", "deactivating")
 _FIRST = "first start by the baseline"
@@ -37,6 +37,19 @@ class FileChange:
 
 
 @dataclass(frozen=True)
+class Removal:
+    """A unit file of ours to be removed; ``restores`` says that the foreign one from before is put back."""
+
+    unit: str
+    before: str | None
+    restores: bool
+
+    def __str__(self) -> str:
+        kept = " (the unit file from before is put back)" if self.restores else ""
+        return f"remove {unit_path(self.unit)}{kept}"
+
+
+@dataclass(frozen=True)
 class Switch:
     """A unit to be started, restarted or stopped (``verb``), and why; ``wanted`` is remembered once it is up.
 
@@ -55,9 +68,14 @@ class Switch:
 
 @dataclass
 class Plan:
-    """What a run does to a host, in this order; nothing else changes."""
+    """What a run does to a host, in this order; nothing else changes.
+
+    ``retire`` maps units that are stopped under their unit file from before to the reason.
+    """
 
     accounts: tuple[Account, ...] = ()
+    retire: dict[str, str] = field(default_factory=dict)
+    removals: list[Removal] = field(default_factory=list)
     files: list[FileChange] = field(default_factory=list)
     enable: list[str] = field(default_factory=list)
     disable: list[str] = field(default_factory=list)
@@ -70,15 +88,28 @@ class Plan:
     @property
     def changed(self) -> bool:
         """Whether a run of this plan changes anything."""
-        return bool(self.accounts or self.files or self.enable or self.disable or self.reload or self.switches)
+        steps = (
+            self.accounts,
+            self.retire,
+            self.removals,
+            self.files,
+            self.enable,
+            self.disable,
+            self.reload,
+            self.switches,
+        )
+        return any(map(bool, steps))
 
     def actions(self) -> list[str]:
         """Return what the run does, one line each, in order."""
         lines = [f"make {account.kind} {account.name}" for account in self.accounts]
+        lines += [f"stop {unit}: {reason}" for unit, reason in self.retire.items()]
+        lines += [f"disable {unit}" for unit in self.disable]
+        lines += [str(removal) for removal in self.removals]
         for change in self.files:
             kept = " (the unit file that was there is kept)" if change.foreign else ""
             lines.append(f"{'create' if change.before is None else 'replace'} {change.path}{kept}")
-        lines += [f"enable {unit}" for unit in self.enable] + [f"disable {unit}" for unit in self.disable]
+        lines += [f"enable {unit}" for unit in self.enable]
         lines += ["daemon-reload"] if self.reload else []
         return lines + [str(switch) for switch in self.switches]
 
@@ -107,10 +138,25 @@ class _Planner:
             self._plan_file(service, file.name, file.text)
             self._warn_about(file.name)
         self._plan_links(service)
+        self._plan_former_daemon(service)
         texts = {file.name: file.text for file in rendered.files}
         self._plan_switch(service, texts[service.switched_unit])
         if any(self.observed.units[name]["NeedDaemonReload"] == "yes" for name in texts):
             self.plan.reload = True
+
+    def remove(self, unit: str) -> None:
+        """Plan the end of a unit of ours that no listed service makes any longer."""
+        if unit in self.observed.own_units:
+            self.plan.warnings.append(
+                f"{unit} is not removed, because this run takes place inside it. Remove it from elsewhere."
+            )
+            return
+        if self.observed.units[unit]["ActiveState"] not in ("inactive", "failed"):
+            self.plan.retire[unit] = "it is removed"
+        if self.observed.links[unit]:
+            self.plan.disable.append(unit)
+        entry = self.observed.manifest.entries[unit]
+        self.plan.removals.append(Removal(unit, self.observed.files[unit], entry.replaced))
 
     def _plan_file(self, service: Service, unit: str, text: str) -> None:
         before = self.observed.files[unit]
@@ -138,6 +184,13 @@ class _Planner:
             (self.plan.enable if wanted else self.plan.disable).append(service.switched_unit)
         if service.is_job and self.observed.links[service.unit]:
             self.plan.disable.append(service.unit)
+
+    def _plan_former_daemon(self, service: Service) -> None:
+        """Plan the end of the process of a daemon that has become a scheduled job."""
+        entry = self.observed.manifest.entries.get(service.unit)
+        up = self.observed.units[service.unit]["ActiveState"] not in ("inactive", "failed")
+        if service.is_job and entry and entry.started and up:
+            self.plan.retire[service.unit] = "it becomes a scheduled job"
 
     def wanted_start(self, service: Service, text: str) -> Started:
         """Return what the process must have been started with."""
@@ -195,10 +248,13 @@ def plan_units(
     of a real run would have changed (check mode).
     """
     planner = _Planner(observed, pending)
+    for unit in obsolete_units(services, observed.manifest):
+        planner.remove(unit)
     for service in services:
-        planner.add(service, rendered[service.name])
+        if not service.is_absent:
+            planner.add(service, rendered[service.name])
     plan = planner.plan
-    plan.reload = bool(plan.reload or plan.files or plan.enable or plan.disable)
+    plan.reload = bool(plan.reload or plan.removals or plan.files or plan.enable or plan.disable)
     plan.orphans = planner.orphans(service.name for service in services)
     if plan.orphans:
         plan.warnings.append(
@@ -211,7 +267,7 @@ def plan_units(
 def units_to_settle(services: Iterable[Service], plan: Plan) -> dict[str, Service]:
     """Return the services whose units the run must see up, by unit."""
     units = {switch.unit for switch in plan.switches if switch.verb != "stop"} | set(plan.watch)
-    return {service.unit: service for service in services if service.unit in units}
+    return {service.unit: service for service in services if service.unit in units and not service.is_job}
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -222,5 +278,5 @@ def describe(plan: Plan) -> dict[str, Any]:
         "orphans": plan.orphans,
         "restarted": [switch.unit for switch in plan.switches if switch.verb == "restart"],
         "started": [switch.unit for switch in plan.switches if switch.verb == "start"],
-        "stopped": [switch.unit for switch in plan.switches if switch.verb == "stop"],
+        "stopped": [*plan.retire, *(switch.unit for switch in plan.switches if switch.verb == "stop")],
     }

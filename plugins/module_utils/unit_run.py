@@ -18,8 +18,8 @@ from .problems import InvalidInput
 from .services import Service, parse_services
 from .unit_apply import Failure
 from .unit_files import Rendered, render
-from .unit_plan import FileChange, Plan, plan_units
-from .unit_state import Observed, observe
+from .unit_plan import FileChange, Plan, Removal, plan_units
+from .unit_state import Observed, kept_foreign, observe, unit_path
 
 _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|_URL|_URI", re.IGNORECASE)
 _ASSIGNMENT = re.compile(r'^(Environment="?)([A-Za-z_][A-Za-z0-9_]*)=(.*)$', re.MULTILINE)
@@ -53,10 +53,11 @@ def prepare(raw: object, changed_environments: Sequence[str], check_mode: bool) 
     ``changed_environments`` names the virtual environments that this run has changed, or in check mode would change.
     Raises :class:`InvalidInput` with every problem, :class:`~.systemd_host.HostError` when the host cannot be used.
     """
-    services = parse_services(raw, "services")
+    listed = parse_services(raw, "services")
     version = systemd.version()
     pending = [path.rstrip("/") for path in changed_environments] if check_mode else []
-    services, warnings = checks.without_too_new(services, version)
+    absent = [service for service in listed if service.is_absent]
+    services, warnings = checks.without_too_new([service for service in listed if not service.is_absent], version)
     windows, problems = checks.retry_windows(services)
     problems += checks.check_directives(services)
     missing = checks.missing_paths(services, pending)
@@ -72,10 +73,12 @@ def prepare(raw: object, changed_environments: Sequence[str], check_mode: bool) 
         warnings += [
             checks.too_new(service, "Service", name, needed, version) for name, needed in rendered[service.name].too_new
         ]
+    services += absent
     observed = observe(services, version)
     plan = plan_units(services, rendered, observed, pending)
     texts = {change.unit: change.after for change in plan.files}
     problems = checks.check_texts(texts, version, [*pending, *missing.values()])
+    problems += checks.check_absent(absent, observed)
     if problems:
         raise InvalidInput(problems)
     return Prepared(plan, services, observed, [*warnings, *plan.warnings])
@@ -106,10 +109,23 @@ def _file_diff(change: FileChange) -> dict[str, str]:
     }
 
 
+def _removal_diff(removal: Removal) -> dict[str, str]:
+    path = unit_path(removal.unit)
+    end = " (the unit file from before)" if removal.restores else " (removed)"
+    after = _masked(kept_foreign(removal.unit)) if removal.restores else ""
+    return {
+        "before_header": path,
+        "after_header": f"{path}{end}",
+        "before": _masked(removal.before or ""),
+        "after": after,
+    }
+
+
 def diff(plan: Plan) -> list[dict[str, str]]:
     """Return what a run of ``plan`` changes, for Ansible's diff mode: each unit file, then the actions."""
-    parts = [_file_diff(change) for change in plan.files]
+    parts = [_removal_diff(removal) for removal in plan.removals] + [_file_diff(change) for change in plan.files]
     written = {f"{'create' if change.before is None else 'replace'} {change.path}" for change in plan.files}
+    written |= {str(removal).split(" (", 1)[0] for removal in plan.removals}
     actions = [line for line in plan.actions() if line.split(" (", 1)[0] not in written]
     if actions:
         parts.append({"prepared": "".join(f"! {line}\n" for line in actions)})

@@ -53,6 +53,15 @@ def read_unit_file(unit: str) -> str | None:
         return None
 
 
+def kept_foreign(unit: str) -> str:
+    """Return the text of somebody else's unit file that is kept; empty when there is none."""
+    try:
+        with open(f"{m.REPLACED}/{unit}", encoding="utf-8", errors="surrogateescape") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return ""
+
+
 def enabling_links(units: Iterable[str]) -> dict[str, frozenset[str]]:
     """Return, for each unit, the folders below ``/etc/systemd/system`` with a link that pulls it in."""
     found: dict[str, set[str]] = {unit: set() for unit in units}
@@ -68,26 +77,42 @@ def units_of(services: Iterable[Service]) -> list[str]:
     """Return the units that the services' entries make, in the order of the list."""
     units = []
     for service in services:
+        if service.is_absent:
+            continue
         units.append(service.unit)
         if service.is_job:
             units.append(service.switched_unit)
     return units
 
 
+def obsolete_units(services: Iterable[Service], manifest: m.Manifest) -> list[str]:
+    """Return the units of ours that belong to a listed service which no longer makes them.
+
+    They are those of absent services, and the timer of what is no longer a scheduled job.
+    """
+    listed = list(services)
+    names = {service.name for service in listed}
+    wanted = set(units_of(listed))
+    return [unit for unit, entry in manifest.entries.items() if entry.service in names and unit not in wanted]
+
+
 def observe(services: list[Service], version: int) -> Observed:
     """Read the host's state for ``services``; ``version`` is that of its systemd."""
-    units = units_of(services)
-    paths = {path for service in services for path in service.watched_paths}
-    environments = {service.values["virtualenv"] for service in services if service.values["virtualenv"]}
+    manifest = m.read_manifest()
+    present = [service for service in services if not service.is_absent]
+    absent = [service.unit for service in services if service.is_absent]
+    units = [*dict.fromkeys([*units_of(services), *obsolete_units(services, manifest), *absent])]
+    paths = {path for service in present for path in service.watched_paths}
+    environments = {service.values["virtualenv"] for service in present if service.values["virtualenv"]}
     return Observed(
         version=version,
         units=systemd.show(units),
         files={unit: read_unit_file(unit) for unit in units},
         links=enabling_links(units),
-        manifest=m.read_manifest(),
+        manifest=manifest,
         digests={path: m.digest_path(path) for path in paths},
         generations={path: m.generation(path) for path in environments},
         own_units=frozenset(systemd.own_units()),
-        accounts=tuple(missing_accounts(services)),
+        accounts=tuple(missing_accounts(present)),
         now=time.monotonic(),
     )

@@ -167,12 +167,12 @@ def apply_units(module):
     with nullcontext() if module.check_mode else locked():
         prepared = unit_run.prepare(module.params["services"], module.params["changed_environments"], module.check_mode)
         plan = prepared.plan
+        result = with_diff(module, plan)
         failures = []
         if not module.check_mode and (plan.changed or plan.watch):
             failures = apply_plan(plan, prepared.services, prepared.observed)
     for warning in prepared.warnings:
         module.warn(warning)
-    result = with_diff(module, plan)
     if failures:
         result.update(failed=True, msg=unit_run.failure_text(failures), failed_units=[asdict(one) for one in failures])
     return result

@@ -239,6 +239,40 @@ def test_state_and_enabled(host):
     assert properties(host, "toggle.service", "ActiveState", "UnitFileState") == ["inactive", "disabled"]
 
 
+def test_an_absent_service_leaves_nothing_behind(host):
+    foreign = "[Service]\nExecStart=/bin/sleep 4712\n"
+    host.put("/etc/systemd/system/gone-foreign.service", foreign, 0o644)
+    job = {"name": "gone-job", "user": "tester", "exec_start": ["/bin/true"], "on_calendar": ["daily"]}
+    applied(host, [service("gone"), job, service("gone-foreign")])
+    absent = [{"name": name, "state": "absent"} for name in ("gone", "gone-job", "gone-foreign")]
+    result = applied(host, absent)
+    assert sorted(result["stopped"]) == ["gone-foreign.service", "gone-job.timer", "gone.service"]
+    left = host.run(["find", "/etc/systemd/system", "/var/lib/stability", "-name", "gone*"])[1].split()
+    assert left == ["/etc/systemd/system/gone-foreign.service"]
+    assert host.read("/etc/systemd/system/gone-foreign.service") == foreign
+    assert properties(host, "gone.service", "LoadState", "ActiveState") == ["not-found", "inactive"]
+
+
+def test_somebody_elses_unit_is_not_removed(host):
+    message = apply(host, [{"name": "systemd-journald", "state": "absent"}])["msg"]
+    assert (
+        'services[0].state (systemd-journald): found "absent" for systemd-journald.service, which is not of this '
+        "collection; expected absent for a unit of ours."
+    ) in message
+
+
+def test_a_daemon_becomes_a_job_and_a_daemon_again(host):
+    daemon = service("turns")
+    job = {"name": "turns", "user": "tester", "exec_start": ["/bin/true"], "on_calendar": ["daily"]}
+    applied(host, [daemon])
+    applied(host, [job])
+    assert properties(host, "turns.service", "ActiveState", "Type") == ["inactive", "oneshot"]
+    assert properties(host, "turns.timer", "ActiveState") == ["active"]
+    applied(host, [daemon])
+    assert properties(host, "turns.service", "ActiveState", "Type") == ["active", "exec"]
+    assert properties(host, "turns.timer", "LoadState", "ActiveState") == ["not-found", "inactive"]
+
+
 def test_a_generation_restarts_the_services_of_an_environment(host):
     mark = f"{SOURCES}/venv/stability-generation.json"
     host.put(mark, json.dumps({"generation": "one"}), 0o644)

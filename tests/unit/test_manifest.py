@@ -22,7 +22,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_manifest_is_read_back(folder):
-    manifest = m.Manifest({"a.service": m.Entry("a", STARTED, True), "b.timer": m.Entry("b")})
+    manifest = m.Manifest({"a.service": m.Entry("a", STARTED, True), "b.timer": m.Entry("b")}, frozenset({"c.service"}))
     m.write_manifest(manifest)
     assert m.read_manifest() == manifest
     assert (folder / "units.json").stat().st_mode & 0o777 == 0o600
@@ -47,6 +47,13 @@ def test_a_manifest_that_cannot_be_understood_counts_as_lost(folder, text):
 )
 def test_a_restart_has_reasons(wanted, reasons):
     assert STARTED.reasons(wanted) == reasons
+
+
+def test_a_unit_is_given_back_until_it_is_ours_again():
+    ours = m.Manifest({"a.service": m.Entry("a")})
+    given_back = ours.with_given_back("a.service")
+    assert (dict(given_back.entries), given_back.given_back) == ({}, {"a.service"})
+    assert given_back.with_entry("a.service", m.Entry("a")) == ours
 
 
 def tree(folder):

@@ -204,9 +204,8 @@ REFUSED = [
         "The probe is not part of this version; leave the key out.",
     ),
     (
-        {"state": "absent"},
-        '.state (api): found "absent"; expected started or stopped in this version. '
-        "Remove the service by hand, then its entry.",
+        {"state": "gone"},
+        '.state (api): found "gone"; expected one of started, stopped, absent. Choose one of them.',
     ),
     ({"name": "a b"}, '.name (a b): found "a b"; expected letters, digits and :_.-. Rename the service.'),
     (
@@ -278,6 +277,14 @@ def test_the_list_itself_must_be_a_list_of_mappings():
         'stability_services[0]: found "api"; expected a mapping. Write name, user and exec_start.'
     ]
     assert parse_services(None) == []
+
+
+def test_an_absent_service_needs_its_name_only():
+    gone, kept = parse_services([{"name": "gone", "state": "absent"}, BASE])
+    assert (gone.is_absent, kept.is_absent) == (True, False)
+    assert messages([{"name": "gone", "state": "absent", "usr": "x"}]) == [
+        "stability_services[0].usr (gone): found an unknown key; expected a key of a service. Did you mean user."
+    ]
 
 
 def test_a_name_stands_once():

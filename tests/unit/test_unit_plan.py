@@ -164,6 +164,73 @@ def test_a_job_that_changed_is_not_restarted_but_its_timer_is_when_the_schedule_
     assert [switch.new_schedule for switch in plan.switches] == [True]
 
 
+def test_an_absent_service_is_stopped_disabled_and_removed():
+    services = parse_services([API, {"name": "job", "state": "absent"}])
+    assert plan_units(services, RENDERED, DEPLOYED).actions() == [
+        "stop job.service: it is removed",
+        "stop job.timer: it is removed",
+        "disable job.timer",
+        "remove /etc/systemd/system/job.service",
+        "remove /etc/systemd/system/job.timer",
+        "daemon-reload",
+    ]
+
+
+def test_an_absent_service_gives_the_unit_from_before_back():
+    services = parse_services([{"name": "api", "state": "absent"}, JOB])
+    entries = {**DEPLOYED.manifest.entries, "api.service": Entry("api", replaced=True)}
+    plan = plan_units(services, RENDERED, replace(DEPLOYED, manifest=Manifest(entries)))
+    assert "remove /etc/systemd/system/api.service (the unit file from before is put back)" in plan.actions()
+
+
+def test_an_absent_service_that_is_gone_changes_nothing():
+    services = parse_services([{"name": "gone", "state": "absent"}, API, JOB])
+    assert plan_units(services, RENDERED, DEPLOYED).actions() == []
+
+
+def test_a_unit_is_not_removed_from_inside_itself():
+    services = parse_services([{"name": "api", "state": "absent"}, JOB])
+    plan = plan_units(services, RENDERED, replace(DEPLOYED, own_units=frozenset({"api.service"})))
+    assert plan.actions() == []
+    assert plan.warnings == [
+        "api.service is not removed, because this run takes place inside it. Remove it from elsewhere."
+    ]
+
+
+def test_a_daemon_that_becomes_a_job_is_stopped():
+    services = parse_services([{**API, "on_calendar": ["daily"]}])
+    rendered = {"api": render(services[0], 252, RetryWindow(82080.0, 3))}
+    units = {**DEPLOYED.units, "api.timer": GONE}
+    observed = replace(
+        DEPLOYED, units=units, files={**TEXTS, "api.timer": None}, links={**DEPLOYED.links, "api.timer": frozenset()}
+    )
+    assert plan_units(services, rendered, observed).actions() == [
+        "stop api.service: it becomes a scheduled job",
+        "disable api.service",
+        "replace /etc/systemd/system/api.service",
+        "create /etc/systemd/system/api.timer",
+        "enable api.timer",
+        "daemon-reload",
+        "start api.timer: first start by the baseline",
+    ]
+
+
+def test_a_job_that_becomes_a_daemon_loses_its_timer():
+    daemon = {name: value for name, value in JOB.items() if name != "on_calendar"}
+    services = parse_services([API, daemon])
+    rendered = {**RENDERED, "job": render(services[1], 252)}
+    units = {**DEPLOYED.units, "job.service": GONE}
+    assert plan_units(services, rendered, replace(DEPLOYED, units=units)).actions() == [
+        "stop job.timer: it is removed",
+        "disable job.timer",
+        "remove /etc/systemd/system/job.timer",
+        "replace /etc/systemd/system/job.service",
+        "enable job.service",
+        "daemon-reload",
+        "start job.service: first start by the baseline",
+    ]
+
+
 def test_a_changed_value_restarts_its_service_only():
     services = parse_services([{**API, "memory_max": "512M"}, JOB])
     rendered = {**RENDERED, "api": render(services[0], 252)}
