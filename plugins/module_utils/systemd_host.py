@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tempfile
@@ -149,11 +150,26 @@ def _about(lines: Iterable[str], folder: str, names: Iterable[str]) -> list[str]
 
 
 def journal_tail(unit: str, since: float, lines: int = 12, namespace: str = "") -> list[str]:
-    """Return the last records of ``unit`` from ``since`` (seconds since the epoch) on, one line each."""
+    """Return the last lines in the journal of ``unit`` from ``since`` (seconds since the epoch) on, oldest first."""
     where = ["--namespace", namespace] if namespace else []
-    output = ["--lines", str(lines), "--output", "cat", "--no-pager", "--quiet"]
-    done = run(["journalctl", *where, "--unit", unit, "--since", f"@{since:.6f}", *output])
-    return [line for line in done.stdout.splitlines() if line.strip()][-lines:]
+    # journalctl(1): --lines= together with --since= shows the first records, unless --reverse is there too.
+    output = ["--reverse", "--lines", str(lines), "--output", "json", "--output-fields", "MESSAGE", "--all", "--quiet"]
+    done = run(["journalctl", *where, "--unit", unit, "--since", f"@{since:.6f}", "--no-pager", *output])
+    return message_lines(reversed(done.stdout.splitlines()))[-lines:]
+
+
+def message_lines(records: Iterable[str]) -> list[str]:
+    """Return the lines, empty ones left out, of the messages in ``records``, which journalctl(1) wrote as JSON.
+
+    A message that is no UTF-8 text is a list of bytes there; what cannot be read of it is replaced.
+    """
+    found: list[str] = []
+    for record in records:
+        message = json.loads(record).get("MESSAGE") or ""
+        if isinstance(message, list):
+            message = bytes(byte for byte in message if isinstance(byte, int)).decode("utf-8", "replace")
+        found += [line for line in message.splitlines() if line.strip()]
+    return found
 
 
 def own_units() -> set[str]:

@@ -1,0 +1,32 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is read from the output of the host's own tools."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.systemd_host import message_lines
+
+MESSAGES = [
+    ("one line", ["one line"]),
+    ("several\n\nlines\n", ["several", "lines"]),
+    ("", []),
+    (None, []),
+    (list("grüße".encode()), ["grüße"]),
+    ([0x61, 0xFF, 0x0A, 0x62], ["a\ufffd", "b"]),
+    (["repeated", "field"], []),
+]
+
+
+@pytest.mark.parametrize(("message", "lines"), MESSAGES)
+def test_message_lines(message, lines):
+    assert message_lines([json.dumps({"MESSAGE": message})]) == lines
+
+
+def test_message_lines_keep_the_order_of_the_records():
+    records = [json.dumps({"MESSAGE": text}) for text in ("first\nsecond", "third")]
+    assert message_lines(records) == ["first", "second", "third"]
+    assert message_lines(["{}"]) == []
