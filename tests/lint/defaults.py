@@ -32,7 +32,9 @@ def check(tree: Tree) -> list[Finding]:
         specification = role_options(tree, role)
         if specification is None:
             remedy = "Describe every variable of the role there"
-            findings.append(Finding(f"roles/{role}/meta/argument_specs.yml", 1, "no such file", "argument specs", remedy))
+            findings.append(
+                Finding(f"roles/{role}/meta/argument_specs.yml", 1, "no such file", "argument specs", remedy)
+            )
             continue
         defaults, lines = load_yaml(path, tree.text(path)) if path in tree.paths else ({}, {})
         defaults = defaults or {}
@@ -43,7 +45,9 @@ def check(tree: Tree) -> list[Finding]:
             other, common = seen.setdefault(name, (path, value))
             if not _same(common, value):
                 expected = f"{_show(common)}, as in {other}"
-                findings.append(Finding(path, where[name], f"{name}: {_show(value)}", expected, "Give it one default in all roles"))
+                findings.append(
+                    Finding(path, where[name], f"{name}: {_show(value)}", expected, "Give it one default in all roles")
+                )
     return sorted(findings)
 
 
@@ -63,10 +67,14 @@ def _undefined(path: str, defaults: dict[str, Any], specification: Options) -> l
 def _variable(path: str, line: int, name: str, value: Any, specification: Options) -> list[Finding]:
     option = specification.options.get(name)
     if option is None:
-        return [Finding(path, line, f"the variable {name}", f"only options of {specification.path}", "Describe it there")]
+        return [
+            Finding(path, line, f"the variable {name}", f"only options of {specification.path}", "Describe it there")
+        ]
     kind = option.get("type", "str")
     if not _is_of_type(value, kind):
-        return [Finding(path, line, f"{name}: {_show(value)}", f"a value of type {kind}", "Correct the value or the type")]
+        return [
+            Finding(path, line, f"{name}: {_show(value)}", f"a value of type {kind}", "Correct the value or the type")
+        ]
     if "default" not in option:
         remedy = f"Add the default to {specification.path}"
         return [Finding(path, line, f"{name}: {_show(value)}", "a default that the argument specs name, too", remedy)]

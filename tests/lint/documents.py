@@ -49,7 +49,9 @@ def check(tree: Tree) -> list[Finding]:
             elif head in _HEADS:
                 found = f"a table headed `{head}` that belongs to nothing"
                 remedy = "Give it another head, or add it to tests/lint/documents.py"
-                findings.append(Finding(path, table.line, found, "one table for each list of keys, options or variables", remedy))
+                findings.append(
+                    Finding(path, table.line, found, "one table for each list of keys, options or variables", remedy)
+                )
     for path, head in expected:
         remedy = f"Add one with a row for each {head}"
         findings.append(Finding(path, 1, "no such table", f"a table whose first column is headed `{head}`", remedy))
@@ -64,7 +66,9 @@ def compare(path: str, table: markdown.Table, rows: Rows) -> list[Finding]:
     for line, cells in table.rows:
         name = next(iter(markdown.code_spans(cells[0])), cells[0])
         if name not in rows:
-            findings.append(Finding(path, line, f"a row for {name}", f"only what the code has as {head}", "Remove or rename it"))
+            findings.append(
+                Finding(path, line, f"a row for {name}", f"only what the code has as {head}", "Remove or rename it")
+            )
         elif name in seen:
             findings.append(Finding(path, line, f"a second row for {name}", "one row", "Make one of the two"))
         else:
@@ -87,7 +91,9 @@ def _wrong_cells(path: str, line: int, table: markdown.Table, cells: tuple[str, 
         for value in needed:
             if value not in spans:
                 expected = f"`{value}`, as in the code"
-                findings.append(Finding(path, line, f"{cells[0]}: {column} {cell!r}", expected, "Correct the row or the code"))
+                findings.append(
+                    Finding(path, line, f"{cells[0]}: {column} {cell!r}", expected, "Correct the row or the code")
+                )
     return findings
 
 
@@ -116,7 +122,10 @@ def public_names(tree: Tree) -> list[str]:
 
 
 def _option_rows(options: Options) -> Rows:
-    return {name: Row((_shown(option["default"]),) if "default" in option else ()) for name, option in options.options.items()}
+    return {
+        name: Row((_shown(option["default"]),) if "default" in option else ())
+        for name, option in options.options.items()
+    }
 
 
 def _service_rows() -> Rows:
@@ -130,7 +139,11 @@ def _service_rows() -> Rows:
 
 def _environment_rows() -> Rows:
     fields = environments.Environment.__dataclass_fields__
-    defaults = {name: field.default for name, field in fields.items() if isinstance(field.default, (bool, str)) and field.default != ""}
+    defaults = {
+        name: field.default
+        for name, field in fields.items()
+        if isinstance(field.default, (bool, str)) and field.default != ""
+    }
     return {name: Row((_shown(defaults[name]),) if name in defaults else ()) for name in environments.KEYS}
 
 

@@ -70,7 +70,9 @@ def _task(tree: Tree, path: str, line: int, place: Place, data: Any, key: str) -
         task = task[step]
     findings = []
     if "name" not in task:
-        findings.append(Finding(path, line, f"a task of {key} without name", "a task with a name", "Say what it is for"))
+        findings.append(
+            Finding(path, line, f"a task of {key} without name", "a task with a name", "Say what it is for")
+        )
     known = module_options(tree, module).options
     given = task[key] or {}
     for option in given:
@@ -93,5 +95,8 @@ def _lists(path: str, begin: int, place: Place, value: dict[Any, Any], lines: di
     try:
         check_lists(given.get("services"), given.get("environments"))
     except InvalidInput as invalid:
-        return [Finding(path, line, "an invalid list", "one that the collection takes", str(problem).rstrip(".")) for problem in invalid.problems]
+        return [
+            Finding(path, line, "an invalid list", "one that the collection takes", str(problem).rstrip("."))
+            for problem in invalid.problems
+        ]
     return []

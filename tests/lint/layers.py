@@ -20,10 +20,13 @@ _CORE = f"{_COLLECTION}plugins.module_utils"
 _FACES = tuple(f"{_COLLECTION}plugins.{kind}" for kind in ("modules", "action"))
 #: Not in every Python from 3.9 to 3.14, so the core must do without.
 _NEWER = {"annotationlib", "compression", "tomllib"}
-_REMOVED = set(
-    "aifc asynchat asyncore audioop binhex cgi cgitb chunk crypt distutils formatter imghdr imp lib2to3 mailcap msilib nis "
-    "nntplib ossaudiodev parser pipes smtpd sndhdr spwd sunau symbol telnetlib uu xdrlib".split()
-)
+# fmt: off
+_REMOVED = {
+    "aifc", "asynchat", "asyncore", "audioop", "binhex", "cgi", "cgitb", "chunk", "crypt", "distutils",
+    "formatter", "imghdr", "imp", "lib2to3", "mailcap", "msilib", "nis", "nntplib", "ossaudiodev", "parser",
+    "pipes", "smtpd", "sndhdr", "spwd", "sunau", "symbol", "telnetlib", "uu", "xdrlib",
+}
+# fmt: on
 STANDARD_LIBRARY = set(sys.stdlib_module_names) - _NEWER - _REMOVED
 #: Names of AnsibleModule's world: the core raises its own errors instead.
 _FORBIDDEN_NAMES = {"AnsibleModule", "exit_json", "fail_json"}
@@ -62,17 +65,30 @@ def _imports(syntax: ast.AST, path: str) -> list[Import]:
         if isinstance(node, ast.Import):
             found += [Import(node.lineno, alias.name, False) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = [*package[: -node.level], *([node.module] if node.module else [])] if node.level else [node.module or ""]
+            base = (
+                [*package[: -node.level], *([node.module] if node.module else [])]
+                if node.level
+                else [node.module or ""]
+            )
             name = ".".join(base)
             # `from . import x` and `from package import module` name modules; anything else names what is in one.
             whole = name in (_CORE, *_FACES)
-            found += [Import(node.lineno, f"{name}.{alias.name}" if whole else name, bool(node.level)) for alias in node.names[: None if whole else 1]]
+            found += [
+                Import(node.lineno, f"{name}.{alias.name}" if whole else name, bool(node.level))
+                for alias in node.names[: None if whole else 1]
+            ]
     return found
 
 
 def _imports_of_faces(path: str, imports: list[Import]) -> list[Finding]:
     return [
-        Finding(path, one.line, f"an import of {one.name}", "no import of a module or action", "Move what is shared into the core")
+        Finding(
+            path,
+            one.line,
+            f"an import of {one.name}",
+            "no import of a module or action",
+            "Move what is shared into the core",
+        )
         for one in imports
         if one.name.startswith(tuple(f"{face}." for face in _FACES))
     ]
@@ -85,16 +101,22 @@ def _core_file(tree: Tree, path: str, syntax: ast.AST, imports: list[Import]) ->
             target = f"plugins/module_utils/{one.name[len(_CORE) + 1 :]}.py"
             if not one.relative:
                 expected = "a relative import inside the core"
-                findings.append(Finding(path, one.line, f"an import of {one.name}", expected, "Write `from .name import ...`"))
+                findings.append(
+                    Finding(path, one.line, f"an import of {one.name}", expected, "Write `from .name import ...`")
+                )
             if target not in tree.paths:
-                findings.append(Finding(path, one.line, f"an import of {one.name}", f"the file {target}", "Correct the name"))
+                findings.append(
+                    Finding(path, one.line, f"an import of {one.name}", f"the file {target}", "Correct the name")
+                )
         elif one.name.split(".")[0] not in STANDARD_LIBRARY:
             expected = "the standard library of Python 3.9 to 3.14, or the core"
             findings.append(Finding(path, one.line, f"an import of {one.name}", expected, "Do without it"))
     for node in ast.walk(syntax):
         name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
         if name in _FORBIDDEN_NAMES:
-            findings.append(Finding(path, node.lineno, name, "nothing of AnsibleModule in the core", "Raise a typed error"))
+            findings.append(
+                Finding(path, node.lineno, name, "nothing of AnsibleModule in the core", "Raise a typed error")
+            )
         if name in ("__import__", "import_module"):
             findings.append(Finding(path, node.lineno, name, "imports that can be read", "Import it by a statement"))
     return findings
@@ -104,9 +126,12 @@ def _face_file(path: str, imports: list[Import]) -> list[Finding]:
     allowed = "ansible.module_utils" if path.startswith("plugins/modules/") else "ansible"
     packages = (allowed, _CORE, *_FACES)
     return [
-        Finding(path, one.line, f"an import of {one.name}", f"the standard library, {allowed} or the core", "Do without it")
+        Finding(
+            path, one.line, f"an import of {one.name}", f"the standard library, {allowed} or the core", "Do without it"
+        )
         for one in imports
-        if one.name.split(".")[0] not in STANDARD_LIBRARY and not any(f"{one.name}.".startswith(f"{each}.") for each in packages)
+        if one.name.split(".")[0] not in STANDARD_LIBRARY
+        and not any(f"{one.name}.".startswith(f"{each}.") for each in packages)
     ]
 
 
@@ -123,7 +148,9 @@ def _circles(graph: dict[str, dict[str, int]]) -> list[Finding]:
             elif not state[target]:
                 circle = " -> ".join([*trail[trail.index(target) :], target])
                 path = f"plugins/module_utils/{name}.py"
-                findings.append(Finding(path, line, f"the circle {circle}", "no circles", "Move what both need into a third file"))
+                findings.append(
+                    Finding(path, line, f"the circle {circle}", "no circles", "Move what both need into a third file")
+                )
         state[name] = True
 
     for name in sorted(graph):

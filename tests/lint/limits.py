@@ -42,7 +42,11 @@ _TEXTS = (
         "no path of one developer's machine",
         "Use a path that every machine has",
     ),
-    (re.compile(rf"pylint:\s*(?:disabl[e]=(?!{_SILENCED}\s*$)|skip-fil[e])"), "no check that is silenced", "Mend what it found"),
+    (
+        re.compile(rf"pylint:\s*(?:disabl[e]=(?!{_SILENCED}\s*$)|skip-fil[e])"),
+        "no check that is silenced",
+        "Mend what it found",
+    ),
 )
 
 
@@ -84,7 +88,9 @@ def _python(path: str, syntax: ast.AST) -> Iterator[Finding]:
             limit = LONGEST_MAIN if node.name == "main" else LONGEST_FUNCTION
             if length > limit:
                 expected = f"at most {limit}"
-                yield Finding(path, node.lineno, f"{length} lines in {node.name}()", expected, "Split it by what it does")
+                yield Finding(
+                    path, node.lineno, f"{length} lines in {node.name}()", expected, "Split it by what it does"
+                )
         elif isinstance(node, ast.ExceptHandler) and (node.type is None or _names(node.type) & set(_BROAD)):
             yield Finding(path, node.lineno, "a broad except", "the errors that can happen here", "Name them")
         elif isinstance(node, ast.Call) and _last(node.func) == "suppress":

@@ -34,7 +34,9 @@ def _parents(path: str) -> list[str]:
     return ["/".join(parts[: count + 1]) for count in range(len(parts))]
 
 
-def _link(tree: Tree, path: str, line: int, target: str, folders: set[str], anchors: dict[str, set[str]]) -> list[Finding]:
+def _link(
+    tree: Tree, path: str, line: int, target: str, folders: set[str], anchors: dict[str, set[str]]
+) -> list[Finding]:
     place, _hash, anchor = unquote(target).partition("#")
     aim = posixpath.normpath(posixpath.join(posixpath.dirname(path), place)) if place else path
     if aim not in tree.paths and aim not in folders:
@@ -49,7 +51,9 @@ def _map(tree: Tree, folders: set[str]) -> list[Finding]:
     present = {name for name in folders if "/" not in name and not name.startswith(".")}
     maps = [table for table in markdown.tables(tree.text("README.md")) if table.head[0].lower() == "folder"]
     if len(maps) != 1:
-        return [Finding("README.md", 1, f"{len(maps)} tables headed `folder`", "one map of the folders", "Write one table")]
+        return [
+            Finding("README.md", 1, f"{len(maps)} tables headed `folder`", "one map of the folders", "Write one table")
+        ]
     rows = {cells[0].strip("`").rstrip("/"): line for line, cells in maps[0].rows}
     findings = [
         Finding("README.md", line, f"the folder {name}", "folders that exist", "Remove the row")
