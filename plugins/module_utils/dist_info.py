@@ -178,3 +178,17 @@ def without_shared(integrity: Integrity, distribution: Distribution, others: Ite
                 del open_paths[path]
     left = set(open_paths.values())
     return Integrity(tuple(name for name in integrity.changed if name in left), integrity.missing)
+
+
+def removable(distributions: Iterable[Distribution]) -> Optional[Distribution]:
+    """Return, of several entries of one name, the one that pip should remove; ``None`` when it can remove none.
+
+    pip knows the files by ``RECORD``, or by ``installed-files.txt`` of its older versions. A whole one is preferred.
+    """
+    able = [
+        one
+        for one in distributions
+        if one.version and (one.recorded or os.path.isfile(os.path.join(one.path, "installed-files.txt")))
+    ]
+    whole = [one for one in able if one.recorded and not verify_files(one).missing] if len(able) > 1 else []
+    return next(iter(whole + able), None)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from .commands import SYSTEM_PATH, EnvironmentFailure, acting_as
-from .dist_info import Distribution, leftovers
+from .dist_info import leftovers, removable
 from .environment_marks import (
     CHECKING,
     INSTALLING,
@@ -34,6 +34,8 @@ from .pep440 import same_version
 from .pip_runner import Pip, PipFailure, last_lines, new_conflicts, workspace
 from .virtual_environments import make_environment, python_of, remove_all, restore_pip
 
+#: What pip could not remove waits here until the change is complete.
+ASIDE_FOLDER = "stability-aside"
 #: Seconds that the smoke test may take.
 SMOKE_TEST_TIMEOUT = 1800.0
 
@@ -58,17 +60,6 @@ class Outcome:
     smoke_tested: bool = False
 
 
-def _aside(path: str) -> str:
-    folder, name = os.path.split(path)
-    return os.path.join(folder, "~" + name[1:])
-
-
-def _pip_can_remove(distribution: Distribution) -> bool:
-    """Whether pip knows which files to remove: by ``RECORD``, or by the list that older versions of pip wrote."""
-    listed = os.path.join(distribution.path, "installed-files.txt")
-    return bool(distribution.version) and (distribution.recorded or os.path.isfile(listed))
-
-
 class Change:
     """One change of one environment, from the first mark to the last."""
 
@@ -84,6 +75,7 @@ class Change:
         self.generation = read_generation(self.path)
         self.unfinished = examined.observed.state.journal
         self.before: dict[str, Optional[str]] = {}
+        self.aside = os.path.join(self.path, ASIDE_FOLDER)
         self.moved: list[str] = []
 
     def execute(self) -> Outcome:
@@ -92,8 +84,10 @@ class Change:
         try:
             self._install()
             self._check()
-        except (PipFailure, GateFailure) as failure:
-            self._undo(str(failure))
+        except PipFailure as failure:
+            self._undo(str(failure), pip_was_done=False)
+        except GateFailure as failure:
+            self._undo(str(failure), pip_was_done=True)
         else:
             self._end()
             self._warn_of_unpinned()
@@ -108,12 +102,19 @@ class Change:
             self._mark(INSTALLING)
             self.observed = observe(self.path, self.user, {pin.name for pin in self.pins})
         self.before = self._versions_before()
-        self.outcome.conflicts_before = self._conflicts_before()
         self._mark(INSTALLING)
-        remove_all(leftovers(self.observed.sites), self.user)
+        # Before pip check: what a killed pip left makes it blind to what was installed afterwards.
+        self._remove_leftovers()
         if self.plan.finish and not self._pip_is_whole():
             restore_pip(self.path, self.user, self.pip)
+        self.outcome.conflicts_before = self._conflicts_before()
+        with acting_as(self.user):
+            self._write_journal(INSTALLING)
         self._move_aside()
+
+    def _remove_leftovers(self) -> None:
+        stale = [self.aside] if os.path.lexists(self.aside) else []
+        remove_all([*leftovers(self.observed.sites), *stale], self.user)
 
     def _mark(self, phase: str) -> None:
         """Give the environment a new generation and write the journal."""
@@ -129,9 +130,8 @@ class Change:
         """Return the version of each distribution that changes; an unfinished run's notes are older, and win."""
         before: dict[str, Optional[str]] = {}
         for step in self.plan.steps:
-            found = self.observed.distributions.get(step.pin.name, [])
-            usable = [one for one in found if _pip_can_remove(one)]
-            before[step.pin.name] = usable[0].version if usable else None
+            kept = removable(self.observed.distributions.get(step.pin.name, []))
+            before[step.pin.name] = kept.version if kept else None
         return {**before, **(self.unfinished.before if self.unfinished else {})}
 
     def _conflicts_before(self) -> Optional[list[str]]:
@@ -151,13 +151,15 @@ class Change:
         """Hide from pip what it could not remove: a second entry of one name, or one without ``RECORD``."""
         with acting_as(self.user):
             for step in self.plan.steps:
-                kept = False
-                for one in self.observed.distributions.get(step.pin.name, []):
-                    if not kept and _pip_can_remove(one):
-                        kept = True
-                        continue
-                    os.rename(one.path, _aside(one.path))
-                    self.moved.append(one.path)
+                found = self.observed.distributions.get(step.pin.name, [])
+                kept = removable(found)
+                for path in [one.path for one in found if one != kept]:
+                    os.makedirs(self.aside, mode=0o755, exist_ok=True)
+                    os.rename(path, self._aside_of(path))
+                    self.moved.append(path)
+
+    def _aside_of(self, path: str) -> str:
+        return os.path.join(self.aside, os.path.basename(path))
 
     def _install(self) -> None:
         if not self.plan.steps:
@@ -226,7 +228,8 @@ class Change:
         return {"VIRTUAL_ENV": self.path, "PATH": f"{os.path.join(self.path, 'bin')}:{SYSTEM_PATH}"}
 
     def _end(self) -> None:
-        remove_all([_aside(path) for path in self.moved if os.path.lexists(_aside(path))], self.user)
+        if self.moved:
+            remove_all([self.aside], self.user)
         with acting_as(self.user):
             remove_journal(self.path)
 
@@ -239,23 +242,26 @@ class Change:
                     f"{name} was left incomplete by an interrupted run and is no longer pinned. Pin it, or uninstall it."
                 )
 
-    def _undo(self, reason: str) -> None:
-        """Put the versions from before back and say truthfully what the environment now is."""
+    def _undo(self, reason: str, pip_was_done: bool) -> None:
+        """Put the versions from before back and say truthfully what the environment now is.
+
+        ``pip_was_done`` says that pip was done, maybe in an earlier run: then there is something to put back.
+        """
         try:
-            state = self._restored()
+            state = self._restored(pip_was_done)
         except (EnvironmentFailure, OSError) as error:
             state = f"The environment could not be put back: {error}\nRun again when that is mended; it finishes this change."
         self.outcome.failure = f"{reason}\n{state}"
 
-    def _restored(self) -> str:
+    def _restored(self, pip_was_done: bool) -> str:
         """Undo what was done; return what to say about the environment."""
         with acting_as(self.user):
             for path in self.moved:
                 if not os.path.lexists(path):
                     with suppress(FileNotFoundError):
-                        os.rename(_aside(path), path)
+                        os.rename(self._aside_of(path), path)
         now = observe(self.path, self.user, self.before).state
-        untouched = not (self.plan.leftovers or self.plan.create or now.leftovers)
+        untouched = not (pip_was_done or self.plan.leftovers or self.plan.create or now.leftovers)
         if untouched and now.installed == self._relevant(set(self.before)):
             return self._nothing_changed()
         return self._put_back(now.installed)
