@@ -10,7 +10,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +38,6 @@ def proof(name: str, sizes: Mapping[str, int], seed: int) -> Iterator[int]:
     yield size
     print(f"{name}: {size} cases passed with seed {seed}")
     if full:
-        when = datetime.now(timezone.utc).date().isoformat()
+        when = datetime.now(UTC).date().isoformat()
         records[name] = {"cases": size, "commit": _commit(), "date": when, "result": "passed", "seed": seed}
         RECORD.write_text(json.dumps(records, indent=2, sort_keys=True) + "\n", encoding="utf-8")

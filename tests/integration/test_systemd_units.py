@@ -314,9 +314,11 @@ def test_killed_at_any_moment_the_next_run_finishes(host, moment):
     assert not result.get("failed"), result["msg"]
     again = apply(host, services)
     assert (again["changed"], again["actions"]) == (False, [])
-    for one in services:
-        unit = f"{one['name']}.service"
-        assert properties(host, unit, "ActiveState", "NeedDaemonReload", "Description") == ["active", "no", str(moment)]
-        pid = pids(host, unit)[unit]
-        assert f"MOMENT={moment}" in host.run(["cat", f"/proc/{pid}/environ"])[1].split("\0")
-    assert "stability-staged" not in host.run(["ls", "-A", "/etc/systemd/system"])[1]
+    units = [f"{one['name']}.service" for one in services]
+    shown = host.check(["systemctl", "show", "-p", "MainPID,ActiveState,NeedDaemonReload,Description", *units])
+    for block in shown.strip().split("\n\n"):
+        found = dict(line.split("=", 1) for line in block.splitlines())
+        environ = host.check(["cat", f"/proc/{found.pop('MainPID')}/environ"]).split("\0")
+        assert found == {"ActiveState": "active", "NeedDaemonReload": "no", "Description": str(moment)}
+        assert f"MOMENT={moment}" in environ
+    assert "stability-staged" not in host.check(["ls", "-A", "/etc/systemd/system"])

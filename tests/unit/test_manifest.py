@@ -112,5 +112,5 @@ def test_the_generation_of_an_environment(tmp_path, text, generation):
 
 def test_a_second_run_waits_and_then_says_who_holds_the_host(folder, monkeypatch):
     monkeypatch.setattr(m, "LOCK_WAIT", 0.0)
-    with m.locked(), pytest.raises(m.Busy, match="Another run holds .*units.lock. Wait until it has ended"), m.locked():
+    with m.locked(), pytest.raises(m.Busy, match=r"Another run holds .*units\.lock\. Wait until it has ended"), m.locked():
         pass
