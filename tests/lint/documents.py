@@ -107,7 +107,7 @@ def expected_tables(tree: Tree) -> dict[tuple[str, str], Rows]:
         guide, module = GUIDES.get(role, ("", ""))
         if guide:
             expected[guide, "variable"] = variables
-            expected[guide, "key"] = _service_rows() if role == "service" else _environment_rows()
+            expected[guide, "key"] = service_rows() if role == "service" else environment_rows()
         if module:
             expected[guide, "option"] = _option_rows(module_options(tree, module))
     if "README.md" in tree.paths:
@@ -128,7 +128,8 @@ def _option_rows(options: Options) -> Rows:
     }
 
 
-def _service_rows() -> Rows:
+def service_rows() -> Rows:
+    """Return the rows of the keys of a service."""
     rows = {"name": Row()}
     for name, key in service_keys.KEYS.items():
         both = (key.daemon, None if key.kind == service_keys.DAEMON else key.job)
@@ -137,7 +138,8 @@ def _service_rows() -> Rows:
     return rows
 
 
-def _environment_rows() -> Rows:
+def environment_rows() -> Rows:
+    """Return the rows of the keys of an environment."""
     fields = environments.Environment.__dataclass_fields__
     defaults = {
         name: field.default

@@ -68,6 +68,8 @@ def check(tree: Tree) -> list[Finding]:
             expected = f"at most {LONGEST_FILE}"
             findings.append(Finding(path, LONGEST_FILE + 1, f"{len(lines)} lines", expected, "Split the file by topic"))
         if python:
+            if "SPDX-License-Identifier: GPL-3.0-or-later" not in text:
+                findings.append(Finding(path, 1, "no licence", "a header", "Copy the one of another file"))
             findings += _python(path, ast.parse(text, path))
     return sorted(findings)
 

@@ -70,7 +70,7 @@ def role_options(tree: Tree, role: str) -> Options | None:
     where: dict[str, int] = {}
     for entry, specification in (data or {}).get("argument_specs", {}).items():
         for name, option in (specification.get("options") or {}).items():
-            options[name] = option
+            options[name] = option or {}
             where[name] = lines["argument_specs", entry, "options", name]
     return Options(path, options, where)
 
@@ -92,5 +92,5 @@ def module_options(tree: Tree, module: str) -> Options:
     path = f"plugins/modules/{module}.py"
     text, begin = module_strings(tree, module).get("DOCUMENTATION", ("", 1))
     data, lines = load_yaml(path, text)
-    options = (data or {}).get("options") or {}
+    options = {name: option or {} for name, option in ((data or {}).get("options") or {}).items()}
     return Options(path, options, {name: begin + lines["options", name] - 1 for name in options})
