@@ -1,0 +1,4 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The application of the demo: a web service, a worker beside it, a report every 20 seconds."""
