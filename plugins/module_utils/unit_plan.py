@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .accounts import Account
@@ -214,7 +214,7 @@ class _Planner:
             return
         entry: Entry | None = self.observed.manifest.entries.get(unit)
         started = entry.started if entry else None
-        reasons = started.reasons(wanted) if started else [_FIRST]
+        reasons = self._reasons(unit, text, started, wanted)
         if up and reasons and unit in self.observed.own_units:
             self.plan.warnings.append(
                 f"{unit} is not restarted, because this run takes place inside it; it goes on as it was started "
@@ -228,6 +228,17 @@ class _Planner:
             self.plan.switches.append(Switch(unit, verb, tuple(why), wanted, service.is_job and bool(reasons)))
         elif not service.is_job and self._is_unsettled(service, state):
             self.plan.watch.append(unit)
+
+    def _reasons(self, unit: str, text: str, started: Started | None, wanted: Started) -> list[str]:
+        """Return why the unit's process is not one with ``wanted``; empty when it is.
+
+        A unit file that somebody has changed may have been in effect since: by hand, after a crash or after a reboot.
+        """
+        if started is None:
+            return [_FIRST]
+        if self.observed.files[unit] not in (None, text):
+            started = replace(started, unit="")
+        return started.reasons(wanted)
 
     def _is_unsettled(self, service: Service, state: Mapping[str, str]) -> bool:
         """Whether a unit that says active was restarted by systemd so short ago that it may be in a crash loop."""

@@ -105,10 +105,14 @@ def test_an_unchanged_host_is_left_alone():
     assert diff(plan) == []
 
 
-WRITE_API = ["replace /etc/systemd/system/api.service", "daemon-reload"]
+PUT_RIGHT = ["replace /etc/systemd/system/api.service", "daemon-reload", "restart api.service: unit file"]
 #: (what the host looks like, what is done).
 DIFFERENCES = {
-    "unit changed by hand": (with_file("api.service", TEXTS["api.service"] + "Nice=5\n"), WRITE_API),
+    "unit changed by hand": (with_file("api.service", TEXTS["api.service"] + "Nice=5\n"), PUT_RIGHT),
+    "schedule changed by hand": (
+        with_file("job.timer", TEXTS["job.timer"].replace("daily", "weekly")),
+        ["replace /etc/systemd/system/job.timer", "daemon-reload", "restart job.timer: unit file"],
+    ),
     "unit removed by hand": (
         with_file("api.service", None),
         ["create /etc/systemd/system/api.service", "daemon-reload"],
@@ -235,7 +239,7 @@ def test_a_changed_value_restarts_its_service_only():
     services = parse_services([{**API, "memory_max": "512M"}, JOB])
     rendered = {**RENDERED, "api": render(services[0], 252)}
     plan = plan_units(services, rendered, DEPLOYED)
-    assert plan.actions() == [*WRITE_API, "restart api.service: unit file"]
+    assert plan.actions() == PUT_RIGHT
 
 
 def test_an_environment_that_check_mode_would_change_restarts_its_services():
