@@ -72,10 +72,10 @@ EXAMPLES = r"""
     services:
       - name: web
         user: web
-        exec_start: [/usr/bin/python3, -m, http.server, --bind, 127.0.0.1, "8000"]
+        exec_start: [/usr/bin/python3, -m, http.server, --bind, 127.0.0.1, "8080"]
         working_directory: /srv
         health:
-          http: http://127.0.0.1:8000/
+          http: http://127.0.0.1:8080/
           timeout: 20
 
 - name: A job every night, tried again twice when it fails
