@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -140,6 +141,10 @@ def main() -> int:
             return 0 if demonstrate(Screen()) else 1
     except (DemoError, HostsError) as error:
         print(f"demo: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # Who was reading has gone; the interpreter must not try to flush to it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except KeyboardInterrupt:
         print("\ndemo: interrupted; start it again whenever you like, it begins anew", file=sys.stderr)
