@@ -5,22 +5,21 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
-import subprocess
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from . import values as v
+from .commands import EnvironmentFailure, run, user_named
 
 #: Seconds that a service has to answer for the first time when ``timeout`` is not given.
 DEFAULT_TIMEOUT = 30.0
 #: Seconds that one try may take.
 _TRY = 3.0
+#: Seconds that a command may take.
+_COMMAND_TRY = 9.0
 
 
 @dataclass(frozen=True)
@@ -84,45 +83,27 @@ def parse_health(value: object) -> Health:
     return Health(**given)
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer of the service; whatever it points at is not this service."""
-
-    def redirect_request(self, *_arguments: Any, **_keywords: Any) -> None:
-        return None
-
-
-def _ask_http(url: str) -> str:
-    opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+def _ask_command(argv: tuple[str, ...], user: str) -> str:
+    runner = user_named(user)
+    if runner is None:
+        return f"there is no user {user}"
     try:
-        with opener.open(url, timeout=_TRY) as answer:
-            answer.read(1)
-        return ""
-    except urllib.error.HTTPError as error:
-        return "" if error.code < 400 else f"answered with status {error.code}"
-    except (OSError, http.client.HTTPException) as error:
-        return str(getattr(error, "reason", error)) or type(error).__name__
+        status = run(argv, runner, timeout=_COMMAND_TRY).status
+    except EnvironmentFailure as failure:
+        return str(failure).rstrip(".")
+    return "" if status == 0 else f"{argv[0]} ended with status {status}"
 
 
-def _ask_command(argv: tuple[str, ...], user: str | None) -> str:
-    prefix = ["runuser", "-u", user, "--"] if user not in (None, "root", "0") else []
-    try:
-        done = subprocess.run(
-            [*prefix, *argv], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRY * 3, check=False, cwd="/"
-        )
-    except subprocess.TimeoutExpired:
-        return f"{argv[0]} did not end within {_TRY * 3:.0f} s"
-    except OSError as error:
-        return f"{argv[0]}: {error.strerror}"
-    return "" if done.returncode == 0 else f"{argv[0]} ended with status {done.returncode}"
-
-
-def ask(health: Health, user: str | None = None) -> str:
+def ask(health: Health, user: str) -> str:
     """Ask once; return an empty string when the service is healthy, else what was wrong, as a phrase.
 
     A command runs as ``user``, like everything else of the service.
     """
     if health.http:
-        return _ask_http(health.http)
+        # Imported here: with ssl and all, it would slow down every run, and few lists have such a check.
+        from .health_http import ask_http
+
+        return ask_http(health.http, _TRY)
     if health.command:
         return _ask_command(health.command, user)
     try:

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
-from .environments import Environment, parse_environments
 from .problems import InvalidInput, Problem, show
 from .services import Service, parse_services
+
+if TYPE_CHECKING:
+    from .environments import Environment
 
 #: Variables that decide which hosts a play takes: only extra variables reach ``hosts:`` and ``serial:``.
 EXTRA_ONLY = ("stability_hosts", "stability_serial")
@@ -24,10 +27,14 @@ def check_lists(services: object, environments: object) -> None:
         parsed_services = parse_services(services)
     except InvalidInput as invalid:
         problems += invalid.problems
-    try:
-        parsed_environments = parse_environments(environments)
-    except InvalidInput as invalid:
-        problems += invalid.problems
+    if environments not in (None, []):
+        # Imported here: all that reads requirements would slow down every run on a host without environments.
+        from .environments import parse_environments
+
+        try:
+            parsed_environments = parse_environments(environments)
+        except InvalidInput as invalid:
+            problems += invalid.problems
     if not problems:
         problems += _unprepared(parsed_services, parsed_environments)
     if problems:

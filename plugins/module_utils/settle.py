@@ -8,11 +8,10 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from . import systemd_host as systemd
-from .health import ask
+from .health import Health, ask
 from .services import Service
 
 #: Seconds between two looks at the units.
@@ -81,10 +80,8 @@ def _judge_plain(watch: _Watch, state: Mapping[str, str], now: float) -> None:
     watch.done = now - up_since >= watch.service.settle_sec
 
 
-def _judge_health(watch: _Watch, state: Mapping[str, str], complaint: str | None, now: float) -> None:
+def _judge_health(watch: _Watch, health: Health, state: Mapping[str, str], complaint: str | None, now: float) -> None:
     """Judge a unit with a health check; ``complaint`` is its answer (empty: healthy), ``None`` when it was not asked."""
-    health = watch.service.health
-    assert health is not None
     if complaint == "":
         if watch.pid != state["MainPID"] or not watch.answered:
             watch.pid, watch.answered = state["MainPID"], now
@@ -96,18 +93,32 @@ def _judge_health(watch: _Watch, state: Mapping[str, str], complaint: str | None
         watch.failure = f"did not become healthy within {health.timeout:.0f} s ({health}): {watch.complaint}"
 
 
-def _look(watches: list[_Watch], pool: ThreadPoolExecutor) -> None:
+def _ask_all(watches: list[_Watch]) -> dict[str, str]:
+    """Ask all the services at once; return, by unit, what was wrong, empty when it is healthy."""
+    if not watches:
+        return {}
+    # Imported here: most runs ask nobody.
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+        answers = {
+            watch.unit: pool.submit(ask, watch.service.health, watch.service.values["user"])
+            for watch in watches
+            if watch.service.health
+        }
+    return {unit: answer.result() for unit, answer in answers.items()}
+
+
+def _look(watches: list[_Watch]) -> None:
     """Look once at every pending unit."""
     states = systemd.show([watch.unit for watch in watches], _PROPERTIES)
-    asked = {}
-    for watch in watches:
-        if watch.service.health and states[watch.unit]["ActiveState"] == "active":
-            asked[watch.unit] = pool.submit(ask, watch.service.health, watch.service.values["user"])
-    complaints = {unit: answer.result() for unit, answer in asked.items()}
+    complaints = _ask_all(
+        [watch for watch in watches if watch.service.health and states[watch.unit]["ActiveState"] == "active"]
+    )
     now = time.monotonic()
     for watch in watches:
         if watch.service.health:
-            _judge_health(watch, states[watch.unit], complaints.get(watch.unit), now)
+            _judge_health(watch, watch.service.health, states[watch.unit], complaints.get(watch.unit), now)
         else:
             _judge_plain(watch, states[watch.unit], now)
 
@@ -123,11 +134,10 @@ def settle(started: Mapping[str, Service], running: Mapping[str, Service]) -> di
     if running:
         before = systemd.show(list(running), ("NRestarts",))
         watches += [_Watch(unit, service, now, int(before[unit]["NRestarts"])) for unit, service in running.items()]
-    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-        pending = watches
-        while pending:
-            _look(pending, pool)
-            pending = [watch for watch in pending if watch.pending]
-            if pending:
-                time.sleep(INTERVAL)
+    pending = watches
+    while pending:
+        _look(pending)
+        pending = [watch for watch in pending if watch.pending]
+        if pending:
+            time.sleep(INTERVAL)
     return {watch.unit: watch.failure for watch in watches if watch.failure}
