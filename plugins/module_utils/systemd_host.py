@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from .commands import EnvironmentFailure, Output, current_user
+from .commands import run as run_as
 
 #: The oldest systemd that is supported.
 OLDEST = 247
 #: systemd-analyze(1): from here on ``verify`` has ``--recursive-errors=``, without which it exits 0 on unknown keys.
 _RECURSIVE_ERRORS = 250
 _MANAGERS = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
-_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 PROPERTIES = (
     "Id",
@@ -45,24 +45,12 @@ class HostError(RuntimeError):
     """The host cannot do what is asked; the text says what to do."""
 
 
-@dataclass(frozen=True)
-class Output:
-    """What a program left: exit status, standard output, standard error."""
-
-    status: int
-    stdout: str
-    stderr: str
-
-
 def run(argv: Sequence[str]) -> Output:
     """Run one of the host's own tools in the C locale and UTC."""
     try:
-        done = subprocess.run(
-            list(argv), stdin=subprocess.DEVNULL, capture_output=True, check=False, env=_ENVIRONMENT, errors="replace"
-        )
-    except FileNotFoundError:
-        raise HostError(f"{argv[0]} is not on this host. Use a host that systemd manages.") from None
-    return Output(done.returncode, done.stdout, done.stderr)
+        return run_as(argv, current_user(), {"LC_ALL": "C", "TZ": "UTC"})
+    except EnvironmentFailure as failure:
+        raise HostError(f"{failure} Use a host that systemd manages.") from None
 
 
 def version() -> int:

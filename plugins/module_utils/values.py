@@ -222,7 +222,7 @@ def time_span(value: object) -> str:
         stripped = value.strip()
         parts = _SPAN_PART.findall(stripped)
         whole = "".join(match.group(0) for match in _SPAN_PART.finditer(stripped))
-        if stripped == "infinity" or (parts and whole == stripped and all(unit in _SECONDS for _, unit in parts)):
+        if stripped == "infinity" or (parts and whole == stripped and all(unit in _SECONDS for _number, unit in parts)):
             return stripped
     raise Refused("a time span such as 5s, 1min 30s or infinity", "Write a number with a unit of systemd.time(7)")
 
@@ -233,7 +233,7 @@ def size(value: object) -> str:
         return str(value)
     if isinstance(value, str) and _SIZE.match(value):
         return value
-    raise Refused("a size such as 512M, 2G, 10% or infinity", "Write a number with K, M, G or T and no blank")
+    raise Refused("a size such as 512M, 2G or infinity", "Write a number with K, M, G or T and no blank")
 
 
 def byte_count(checked: str) -> float | None:

@@ -49,12 +49,12 @@ print(json.dumps(found))
 def random_text(chance: random.Random) -> str:
     """Return text of fragments that mean something to systemd, a shell or an encoding."""
     if chance.random() < 0.1:
-        return "".join(chr(chance.choice(CODES)) for _ in range(chance.randint(1, 8)))
-    return "".join(chance.choice(FRAGMENTS) for _ in range(chance.randint(0, 6)))
+        return "".join(chr(chance.choice(CODES)) for _turn in range(chance.randint(1, 8)))
+    return "".join(chance.choice(FRAGMENTS) for _turn in range(chance.randint(0, 6)))
 
 
 def random_case(chance: random.Random) -> tuple[list[str], dict[str, str]]:
-    argv = [random_text(chance) for _ in range(chance.randint(1, 6))]
+    argv = [random_text(chance) for _turn in range(chance.randint(1, 6))]
     return argv, {f"VALUE_{index}": random_text(chance) for index in range(chance.randint(0, 4))}
 
 
@@ -77,7 +77,7 @@ def test_argv_and_environment_arrive_byte_for_byte(host):
     chance = random.Random(seed)
     with proof("argv", SIZE, seed) as size:
         for start in range(0, size, BATCH):
-            cases = [random_case(chance) for _ in range(BATCH)]
+            cases = [random_case(chance) for _turn in range(BATCH)]
             for (argv, environment), got in zip(cases, received(host, cases), strict=True):
                 assert got["argv"] == [*KEEP, *argv], (seed, start)
                 assert {name: got["env"].get(name) for name in environment} == environment, (seed, start)

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import http.server
+import os
+import pwd
 import socket
 import threading
 
@@ -14,6 +16,7 @@ from ansible_collections.stability.baseline.plugins.module_utils import settle
 from ansible_collections.stability.baseline.plugins.module_utils.health import Health, ask
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
 
+ME = pwd.getpwuid(os.geteuid()).pw_name
 UP = {
     "ActiveState": "active",
     "SubState": "running",
@@ -90,7 +93,7 @@ def test_a_daemon_with_a_health_check(case):
     looks, expected = HEALTH[case]
     one = watch(health={"tcp": "a:1"})
     for state, complaint, now in looks:
-        settle._judge_health(one, state, complaint, now)
+        settle._judge_health(one, one.service.health, state, complaint, now)
     assert (one.failure or ("done" if one.done else "pending")) == expected
 
 
@@ -116,19 +119,19 @@ def port():
     ("status", "answer"), [(200, ""), (302, ""), (404, "answered with status 404"), (503, "answered with status 503")]
 )
 def test_http(port, status, answer):
-    assert ask(Health(http=f"http://127.0.0.1:{port}/{status}")) == answer
+    assert ask(Health(http=f"http://127.0.0.1:{port}/{status}"), ME) == answer
 
 
 def test_tcp(port):
-    assert ask(Health(tcp=("127.0.0.1", port))) == ""
+    assert ask(Health(tcp=("127.0.0.1", port)), ME) == ""
 
 
 def test_nobody_listens():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         taken = free.getsockname()[1]
-    assert "refused" in ask(Health(tcp=("127.0.0.1", taken)))
-    assert "refused" in ask(Health(http=f"http://127.0.0.1:{taken}/"))
+    assert "refused" in ask(Health(tcp=("127.0.0.1", taken)), ME)
+    assert "refused" in ask(Health(http=f"http://127.0.0.1:{taken}/"), ME)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +139,8 @@ def test_nobody_listens():
     [
         (("/bin/true",), ""),
         (("/bin/false",), "/bin/false ended with status 1"),
-        (("/bin/missing",), "/bin/missing: No such file or directory"),
+        (("/bin/missing",), f"/bin/missing cannot be run as {ME}: No such file or directory"),
     ],
 )
 def test_command(command, answer):
-    assert ask(Health(command=command)) == answer
+    assert ask(Health(command=command), ME) == answer
