@@ -46,7 +46,7 @@ def retry_window(service: Service, period: float) -> RetryWindow:
 
     Raises :class:`ValueError` with the number of retries that fit when more were asked for.
     """
-    window = max(1.0, period * _SHARE)
+    window = period * _SHARE
     delay = v.seconds(service.values["restart_sec"])
     fitting = int(window // delay) if delay else DEFAULT_RETRIES
     asked = service.values["retries"]

@@ -86,6 +86,11 @@ _WRITERS: dict[str, Callable[[Any], list[str]]] = {
 }
 
 
+def _span(seconds: float) -> str:
+    """Return a time span for systemd, never longer than ``seconds``: a job's window must end before its next time."""
+    return f"{seconds:.0f}s" if seconds == int(seconds) else f"{int(seconds * 1000)}ms"
+
+
 def _derived(service: Service, window: RetryWindow | None) -> dict[str, Any]:
     """Return what the baseline makes of a service's keys where the key itself says nothing."""
     values = dict(service.values)
@@ -94,7 +99,7 @@ def _derived(service: Service, window: RetryWindow | None) -> dict[str, Any]:
     values["environment"] = {**ENVIRONMENT, **(values["environment"] or {})}
     values["wanted_by"] = values["wanted_by"] or ["timers.target" if service.is_job else "multi-user.target"]
     if window and values["restart"] != "no":
-        values["start_limit_interval_sec"] = values["start_limit_interval_sec"] or f"{window.seconds:.0f}s"
+        values["start_limit_interval_sec"] = values["start_limit_interval_sec"] or _span(window.seconds)
         values["start_limit_burst"] = values["start_limit_burst"] or window.retries + 1
     elif service.is_job:
         values["start_limit_interval_sec"] = values["start_limit_interval_sec"] or "0"

@@ -158,6 +158,14 @@ def test_a_job_that_must_not_run_twice():
 
 
 @pytest.mark.parametrize(
+    ("seconds", "written"), [(9.5, "9500ms"), (0.95, "950ms"), (57.0, "57s"), (28.4999999, "28499ms")]
+)
+def test_the_window_of_a_short_period_is_not_rounded_up_to_it(seconds, written):
+    job = rendered({"on_calendar": ["*-*-* *:*:0/10"]}, window=RetryWindow(seconds, 1)).files[0].text.splitlines()
+    assert f"StartLimitIntervalSec={written}" in job
+
+
+@pytest.mark.parametrize(
     ("version", "left_out"), [(253, (("RestartSteps", 254), ("RestartMaxDelaySec", 254))), (254, ())]
 )
 def test_a_directive_that_systemd_is_too_old_for_is_left_out(version, left_out):
