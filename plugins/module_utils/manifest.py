@@ -7,6 +7,7 @@ The file ``/var/lib/stability/units.json`` (mode 0600: it holds digests of files
 
 ``service``    the entry of the list that it belongs to,
 ``unit``, ``paths``, ``generation``    the :class:`Started` of its last successful start; missing before that,
+``unfinished`` whether a run began to start it and has not seen it up,
 ``replaced``   whether a foreign unit file is kept in ``/var/lib/stability/replaced/``.
 
 ``given_back`` lists the removed units whose foreign unit file was put back: to remove such a unit once more is no mistake.
@@ -69,6 +70,7 @@ class Entry:
     service: str
     started: Started | None = None
     replaced: bool = False
+    unfinished: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
         str(raw["service"]),
         Started(str(started["unit"]), dict(started["paths"]), str(started["generation"])) if started else None,
         bool(raw.get("replaced")),
+        bool(raw.get("unfinished")),
     )
 
 

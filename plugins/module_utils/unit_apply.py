@@ -75,7 +75,11 @@ class _Run:
             m.write_manifest(self.manifest)
 
     def write_files(self) -> None:
-        """Keep foreign unit files, claim the units, then write: a killed run never loses a file nor forgets an owner."""
+        """Keep foreign unit files, claim the units, then write.
+
+        So a killed run never loses a file, nor forgets an owner or a start that is owed.
+        """
+        owed = {switch.unit for switch in self.plan.switches if switch.verb != "stop"}
         foreign = {change.unit for change in self.plan.files if change.foreign}
         for unit in foreign:
             _keep_foreign(unit_path(unit))
@@ -84,7 +88,8 @@ class _Run:
                 entry = self.manifest.entries.get(unit) or m.Entry(service.name)
                 kept = entry.replaced or unit in foreign
                 started = entry.started if unit == service.switched_unit else None
-                self.remember(unit, replace(entry, service=service.name, started=started, replaced=kept))
+                claimed = replace(entry, service=service.name, started=started, replaced=kept)
+                self.remember(unit, replace(claimed, unfinished=entry.unfinished or unit in owed))
         if self.manifest != self.observed.manifest:
             m.write_manifest(self.manifest)
         for change in self.plan.files:
@@ -133,7 +138,8 @@ class _Run:
         for switch in self.plan.switches:
             if switch.verb == "stop" or switch.unit in failures:
                 continue
-            self.remember(switch.unit, replace(self.manifest.entries[switch.unit], started=switch.wanted))
+            entry = self.manifest.entries[switch.unit]
+            self.remember(switch.unit, replace(entry, started=switch.wanted, unfinished=False))
         if self.plan.switches:
             m.write_manifest(self.manifest)
 
@@ -175,6 +181,7 @@ class _Run:
             self.remember(change.unit, None)
             return
         write_file(change.path, (change.before or "").encode("utf-8", "surrogateescape"))
+        self.remember(change.unit, self.observed.manifest.entries.get(change.unit))
 
     def _run_as_before(self, units: list[str]) -> None:
         ran = [unit for unit in units if self.observed.units[unit]["ActiveState"] in ("active", "reloading")]

@@ -17,6 +17,7 @@ from .unit_state import Observed, obsolete_units, unit_path
 
 _UP = ("active", "reloading", "deactivating")
 _FIRST = "first start by the baseline"
+_UNFINISHED = "its last start by the baseline was not finished"
 _PENDING = "pending"
 
 
@@ -214,7 +215,7 @@ class _Planner:
             return
         entry: Entry | None = self.observed.manifest.entries.get(unit)
         started = entry.started if entry else None
-        reasons = self._reasons(unit, text, started, wanted)
+        reasons = self._reasons(unit, text, entry, wanted)
         if up and reasons and unit in self.observed.own_units:
             self.plan.warnings.append(
                 f"{unit} is not restarted, because this run takes place inside it; it goes on as it was started "
@@ -229,13 +230,16 @@ class _Planner:
         elif not service.is_job and self._is_unsettled(service, state):
             self.plan.watch.append(unit)
 
-    def _reasons(self, unit: str, text: str, started: Started | None, wanted: Started) -> list[str]:
+    def _reasons(self, unit: str, text: str, entry: Entry | None, wanted: Started) -> list[str]:
         """Return why the unit's process is not one with ``wanted``; empty when it is.
 
         A unit file that somebody has changed may have been in effect since: by hand, after a crash or after a reboot.
         """
-        if started is None:
+        if entry and entry.unfinished:
+            return [_UNFINISHED]
+        if entry is None or entry.started is None:
             return [_FIRST]
+        started = entry.started
         if self.observed.files[unit] not in (None, text):
             started = replace(started, unit="")
         return started.reasons(wanted)

@@ -22,7 +22,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_manifest_is_read_back(folder):
-    manifest = m.Manifest({"a.service": m.Entry("a", STARTED, True), "b.timer": m.Entry("b")}, frozenset({"c.service"}))
+    manifest = m.Manifest(
+        {"a.service": m.Entry("a", STARTED, True, True), "b.timer": m.Entry("b")}, frozenset({"c.service"})
+    )
     m.write_manifest(manifest)
     assert m.read_manifest() == manifest
     assert (folder / "units.json").stat().st_mode & 0o777 == 0o600
@@ -112,5 +114,9 @@ def test_the_generation_of_an_environment(tmp_path, text, generation):
 
 def test_a_second_run_waits_and_then_says_who_holds_the_host(folder, monkeypatch):
     monkeypatch.setattr(m, "LOCK_WAIT", 0.0)
-    with m.locked(), pytest.raises(m.Busy, match=r"Another run holds .*units\.lock\. Wait until it has ended"), m.locked():
+    with (
+        m.locked(),
+        pytest.raises(m.Busy, match=r"Another run holds .*units\.lock\. Wait until it has ended"),
+        m.locked(),
+    ):
         pass

@@ -125,6 +125,15 @@ DIFFERENCES = {
         replace(DEPLOYED, generations={VENV: "g2"}),
         ["restart api.service: virtual environment"],
     ),
+    "killed before the start was seen to be good": (
+        replace(
+            DEPLOYED,
+            manifest=DEPLOYED.manifest.with_entry(
+                "api.service", replace(DEPLOYED.manifest.entries["api.service"], unfinished=True)
+            ),
+        ),
+        ["restart api.service: its last start by the baseline was not finished"],
+    ),
     "killed before the daemon-reload": (with_unit("job.service", NeedDaemonReload="yes"), ["daemon-reload"]),
     "not running": (
         with_unit("api.service", ActiveState="failed", SubState="failed"),
