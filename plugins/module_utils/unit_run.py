@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import systemd_host as systemd
@@ -47,15 +47,25 @@ class Prepared:
     warnings: list[str]
 
 
-def prepare(raw: object, changed_environments: Sequence[str], check_mode: bool) -> Prepared:
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier step of the same run has done, or in check mode would have done.
+
+    ``changed_environments`` names virtual environments, ``accounts_made`` is whether it made the users and groups.
+    """
+
+    changed_environments: Sequence[str] = ()
+    accounts_made: bool = False
+
+
+def prepare(raw: object, earlier: Earlier, check_mode: bool) -> Prepared:
     """Return the plan for the list of services ``raw``; nothing is changed.
 
-    ``changed_environments`` names the virtual environments that this run has changed, or in check mode would change.
     Raises :class:`InvalidInput` with every problem, :class:`~.systemd_host.HostError` when the host cannot be used.
     """
     listed = parse_services(raw, "services")
     version = systemd.version()
-    pending = [path.rstrip("/") for path in changed_environments] if check_mode else []
+    pending = [path.rstrip("/") for path in earlier.changed_environments] if check_mode else []
     absent = [service for service in listed if service.is_absent]
     services, warnings = checks.without_too_new([service for service in listed if not service.is_absent], version)
     windows, problems = checks.retry_windows(services)
@@ -75,6 +85,8 @@ def prepare(raw: object, changed_environments: Sequence[str], check_mode: bool) 
         ]
     services += absent
     observed = observe(services, version)
+    if check_mode and earlier.accounts_made:
+        observed = replace(observed, accounts=())
     plan = plan_units(services, rendered, observed, pending)
     texts = {change.unit: change.after for change in plan.files}
     problems = checks.check_texts(texts, version, [*pending, *missing.values()])

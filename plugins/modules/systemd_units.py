@@ -35,6 +35,12 @@ options:
     type: list
     elements: path
     default: []
+  accounts_made:
+    description:
+      - Whether an earlier step of the same run has made the missing users and groups, with O(phase=users).
+      - It matters in check mode, where that step has changed nothing yet.
+    type: bool
+    default: false
   phase:
     description:
       - V(all) does everything.
@@ -165,7 +171,8 @@ def make_accounts(module):
 def apply_units(module):
     """Return the result of the phase C(all), with C(failed) set when a unit did not come up."""
     with nullcontext() if module.check_mode else locked():
-        prepared = unit_run.prepare(module.params["services"], module.params["changed_environments"], module.check_mode)
+        earlier = unit_run.Earlier(module.params["changed_environments"], module.params["accounts_made"])
+        prepared = unit_run.prepare(module.params["services"], earlier, module.check_mode)
         plan = prepared.plan
         result = with_diff(module, plan)
         failures = []
@@ -184,6 +191,7 @@ def main():
         argument_spec={
             "services": {"type": "list", "elements": "raw", "required": True},
             "changed_environments": {"type": "list", "elements": "path", "default": []},
+            "accounts_made": {"type": "bool", "default": False},
             "phase": {"type": "str", "choices": ["all", "users"], "default": "all"},
         },
         supports_check_mode=True,
