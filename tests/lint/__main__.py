@@ -95,10 +95,17 @@ def main() -> int:
     if unknown:
         parser.error(f"no such gate: {', '.join(unknown)}; the gates are {', '.join(GATES)}")
     try:
-        failed = run(options.gates or list(GATES))
+        return _report(run(options.gates or list(GATES)))
     except GateError as error:
         print(f"lint: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Nobody reads on; without this the interpreter complains once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _report(failed: Sequence[tuple[str, Outcome]]) -> int:
     for name, outcome in failed:
         print(f"\n--- {name} ---\n{outcome.output.rstrip()}")
     if failed:

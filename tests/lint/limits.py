@@ -43,7 +43,7 @@ _TEXTS = (
         "Use a path that every machine has",
     ),
     (
-        re.compile(rf"pylint:\s*(?:disabl[e]=(?!{_SILENCED}\s*$)|skip-fil[e])"),
+        re.compile(rf"pylint:\s*(?:disabl[e](?:-next)?=(?!{_SILENCED}\s*$)|skip-fil[e])"),
         "no check that is silenced",
         "Mend what it found",
     ),

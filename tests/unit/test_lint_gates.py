@@ -296,6 +296,11 @@ BAD = [
         {f"{CORE}a.py": f"{HEADER}run()  # pylint: " + "disable=no-member\n"},
         f"{CORE}a.py:2: found pylint: " + "disable=",
     ),
+    (
+        limits.check,
+        {f"{CORE}a.py": f"{HEADER}# pylint: " + "disable-next=ansible-bad-function -- why\nrun()\n"},
+        f"{CORE}a.py:2: found pylint: " + "disable-next=",
+    ),
     (links.check, {"a.md": "\n[b](b.md)\n"}, "a.md:2: found a link to b.md; expected a file or folder of the project"),
     (links.check, {"d/a.md": "[b][1]\n\n[1]: a.md\n[2]: ../b.md\n"}, "d/a.md:4: found a link to ../b.md"),
     (
