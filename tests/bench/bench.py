@@ -37,7 +37,7 @@ def _enough(options: argparse.Namespace, begun: float) -> Callable[[list[Sample]
     def enough(samples: list[Sample], repetitions: int) -> bool:
         if not options.quick:
             return False
-        settled = repetitions >= QUICK_LEAST and all(bar.passed for bar in bars(samples))
+        settled = repetitions >= QUICK_LEAST and all(each.passed for each in bars(samples))
         return settled or time.monotonic() - begun > QUICK_SECONDS
 
     return enough
@@ -59,12 +59,12 @@ def _run(options: argparse.Namespace) -> int:
             facts = {**machine(load), **host.facts()}
     limits = bars(samples)
     _say("\n" + table(rows(samples), plan.contestants) + "\n")
-    for bar in limits:
-        _say(str(bar))
+    for each in limits:
+        _say(str(each))
     if not (options.quick or options.no_documents):
         write(CHECKOUT / "docs", samples, plan.contestants, facts, time.monotonic() - begun)
         _say("bench: wrote docs/benchmarks.md and docs/benchmarks.json")
-    return 0 if all(bar.passed for bar in limits) else 1
+    return 0 if all(each.passed for each in limits) else 1
 
 
 def _parser() -> argparse.ArgumentParser:

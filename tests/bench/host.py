@@ -88,7 +88,7 @@ class BenchHost:
         units: dict[str, Unit] = {}
         lines: list[str] = []
         for line in self.run("bash", "-c", _READ).splitlines():
-            kind, _, rest = line.partition(" ")
+            kind, _space, rest = line.partition(" ")
             if kind == "file":
                 name, lines = rest, []
             elif kind == "state":

@@ -147,12 +147,12 @@ def write(
     limits = bars(samples)
     content = {
         "measured": dict(facts),
-        "bars": [{**asdict(bar), "passed": bar.passed} for bar in limits],
+        "bars": [{**asdict(each), "passed": each.passed} for each in limits],
         "rows": [asdict(row) for row in found],
     }
     (folder / "benchmarks.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     page = Template((Path(__file__).parent / "benchmarks.md.in").read_text(encoding="utf-8"))
     kept = {True: "yes", False: "**no**"}
-    lines = [f"| {bar.text} | {bar.measured_s:.2f} | {bar.allowed_s:.2f} | {kept[bar.passed]} |" for bar in limits]
+    lines = [f"| {each.text} | {each.measured_s:.2f} | {each.allowed_s:.2f} | {kept[each.passed]} |" for each in limits]
     text = page.substitute(facts, bars="\n".join(lines), table=table(found, contestants), minutes=f"{seconds / 60:.0f}")
     (folder / "benchmarks.md").write_text(text, encoding="utf-8")
