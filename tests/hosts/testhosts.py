@@ -279,7 +279,10 @@ def _create(spec: HostSpec, image: str, flags: list[str]) -> None:
     # Chosen here, not by podman, which may choose another one at each reboot.
     with locked("addresses"):
         address = _free_address(spec.name)
-        network = [f"--network={NETWORK}", f"--ip={address}", f"--label=stability.address={address}"]
+        # A new hardware address at each reboot would leave the old one in this machine's ARP cache for half a minute.
+        hardware = ":".join(f"{byte:02x}" for byte in b"\x02\x42" + ipaddress.ip_address(address).packed)
+        network = [f"--network={NETWORK}", f"--ip={address}", f"--mac-address={hardware}"]
+        network.append(f"--label=stability.address={address}")
         podman("run", "--detach", *network, *flags, *command)
 
 
