@@ -20,6 +20,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -278,25 +279,31 @@ def _create(spec: HostSpec, image: str, flags: list[str]) -> None:
         return
     # Chosen here, not by podman, which may choose another one at each reboot.
     with locked("addresses"):
-        address = _free_address(spec.name)
-        # A new hardware address at each reboot would leave the old one in this machine's ARP cache for half a minute.
-        hardware = ":".join(f"{byte:02x}" for byte in b"\x02\x42" + ipaddress.ip_address(address).packed)
-        network = [f"--network={NETWORK}", f"--ip={address}", f"--mac-address={hardware}"]
-        network.append(f"--label=stability.address={address}")
-        podman("run", "--detach", *network, *flags, *command)
+        used = {facts(other)["address"] for other in names()}
+        for address in _free_addresses(spec.name, used):
+            # A new hardware address at each reboot would leave the old one in this machine's ARP cache for half a minute.
+            hardware = ":".join(f"{byte:02x}" for byte in b"\x02\x42" + ipaddress.ip_address(address).packed)
+            network = [f"--network={NETWORK}", f"--ip={address}", f"--mac-address={hardware}"]
+            network.append(f"--label=stability.address={address}")
+            try:
+                podman("run", "--detach", *network, *flags, *command)
+                return
+            except HostsError as error:
+                # Podman keeps the address of a host whose removal was interrupted.
+                if "is already allocated" not in str(error):
+                    raise
+                down(spec.name)
+    raise HostsError(f"{spec.name}: no address is free in the network {NETWORK}")
 
 
-def _free_address(name: str) -> str:
+def _free_addresses(name: str, used: set[str]) -> list[str]:
+    """Return some addresses that no test host has; those of a name are the same each time."""
     found = json.loads(podman("network", "inspect", NETWORK))[0]
     subnet = ipaddress.ip_network(found["subnets"][0]["subnet"])
-    used = {facts(other)["address"] for other in names()}
     size = subnet.num_addresses - FIRST_ADDRESS_OFFSET - 1
     wanted = int(hashlib.sha256(name.encode()).hexdigest(), 16)
-    for step in range(size):
-        address = str(subnet[FIRST_ADDRESS_OFFSET + (wanted + step) % size])
-        if address not in used:
-            return address
-    raise HostsError(f"no address is free in {subnet}")
+    offsets = (FIRST_ADDRESS_OFFSET + (wanted + step) % size for step in range(size))
+    return list(islice((address for address in (str(subnet[offset]) for offset in offsets) if address not in used), 20))
 
 
 def _wait_until_up(name: str, *, fresh: bool) -> None:
