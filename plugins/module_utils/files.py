@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 
 
@@ -18,12 +19,8 @@ def sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-def write_file(path: str, content: bytes, mode: int = 0o644) -> None:
-    """Replace the file at ``path`` by ``content`` atomically and durably.
-
-    The new file is staged beside the old one under a name that systemd and Python ignore. An
-    ``OSError`` leaves the old file untouched.
-    """
+def _stage(path: str, content: bytes, mode: int) -> str:
+    """Write ``content`` beside ``path``, under a name that systemd and Python ignore, and return that name."""
     folder, name = os.path.split(path)
     staged = os.path.join(folder, f".{name}.stability-staged")
     with suppress(FileNotFoundError):
@@ -32,15 +29,46 @@ def write_file(path: str, content: bytes, mode: int = 0o644) -> None:
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
-            stream.flush()
             os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
-        os.rename(staged, path)
     except OSError:
-        with suppress(FileNotFoundError):
-            os.unlink(staged)
+        os.unlink(staged)
         raise
-    sync_folder(folder)
+    return staged
+
+
+def _sync_file(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_files(contents: Mapping[str, bytes], mode: int = 0o644) -> None:
+    """Replace each file of ``contents`` (by path) by its content, atomically and durably.
+
+    All are staged before the first one is synchronised, and all are on the disk before the first one takes its place: an
+    ``OSError`` on the way there (no space, most of all) leaves every old file untouched.
+    """
+    staged: dict[str, str] = {}
+    try:
+        for path, content in contents.items():
+            staged[path] = _stage(path, content, mode)
+        for name in staged.values():
+            _sync_file(name)
+        for path in contents:
+            os.rename(staged[path], path)
+            del staged[path]
+    finally:
+        for name in staged.values():
+            os.unlink(name)
+    for folder in dict.fromkeys(os.path.dirname(path) for path in contents):
+        sync_folder(folder)
+
+
+def write_file(path: str, content: bytes, mode: int = 0o644) -> None:
+    """Replace the file at ``path`` by ``content`` atomically and durably; an ``OSError`` leaves the old file untouched."""
+    write_files({path: content}, mode)
 
 
 def remove_file(path: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from . import manifest as m
 from . import systemd_host as systemd
 from .accounts import make_account
-from .files import remove_file, sync_folder, write_file
+from .files import remove_file, sync_folder, write_file, write_files
 from .services import Service
 from .settle import settle
 from .unit_plan import FileChange, Plan, units_to_settle
@@ -92,8 +92,7 @@ class _Run:
                 self.remember(unit, replace(claimed, unfinished=entry.unfinished or unit in owed))
         if self.manifest != self.observed.manifest:
             m.write_manifest(self.manifest)
-        for change in self.plan.files:
-            write_file(change.path, change.after.encode("utf-8", "surrogateescape"))
+        write_files({change.path: change.after.encode("utf-8", "surrogateescape") for change in self.plan.files})
 
     def enable(self) -> None:
         if self.plan.enable:
