@@ -67,7 +67,9 @@ def current_user() -> User:
 def check_can_become(user: User) -> None:
     """Raise :class:`EnvironmentFailure` when this process may not act as ``user``."""
     if os.geteuid() not in (0, user.uid):
-        raise EnvironmentFailure(f'run_as: found "{user.name}"; expected the user of the connection. Only root can act as others.')
+        raise EnvironmentFailure(
+            f'run_as: found "{user.name}"; expected the user of the connection. Only root can act as others.'
+        )
 
 
 @contextmanager

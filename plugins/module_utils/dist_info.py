@@ -99,7 +99,12 @@ def installed_distributions(folders: Iterable[str]) -> dict[str, list[Distributi
 
 def leftovers(folders: Iterable[str]) -> list[str]:
     """Return the paths of what a killed pip left: it renames to ``~…`` before it removes."""
-    return [os.path.join(folder, entry) for folder in folders for entry in sorted(os.listdir(folder)) if entry.startswith("~")]
+    return [
+        os.path.join(folder, entry)
+        for folder in folders
+        for entry in sorted(os.listdir(folder))
+        if entry.startswith("~")
+    ]
 
 
 def _digest(path: str, algorithm: str) -> str:
@@ -134,7 +139,7 @@ def _rows(distribution: Distribution) -> list[tuple[str, str, str]]:
     """Return name, digest and size of each file in ``RECORD``, without byte code."""
     record = os.path.join(distribution.path, "RECORD")
     with open(record, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        rows = [(row + ["", "", ""])[:3] for row in csv.reader(stream)]
+        rows = [[*row, "", "", ""][:3] for row in csv.reader(stream)]
     return [(name, digest, size) for name, digest, size in rows if name and not _is_compiled(name)]
 
 

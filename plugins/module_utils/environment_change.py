@@ -101,6 +101,10 @@ class Change:
             make_environment(self.path, self.environment.python or DEFAULT_PYTHON, self.user, self.pip)
             self._mark(INSTALLING)
             self.observed = observe(self.path, self.user, {pin.name for pin in self.pins})
+            if not self.observed.state.complete:
+                raise EnvironmentFailure(
+                    f"{self.path} was made, but has no pip. Is the Python module ensurepip installed?"
+                )
         self.before = self._versions_before()
         self._mark(INSTALLING)
         # Before pip check: what a killed pip left makes it blind to what was installed afterwards.

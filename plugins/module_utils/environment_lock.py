@@ -37,7 +37,9 @@ def _lock_folder() -> str:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     status = os.lstat(folder)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid or status.st_mode & 0o022:
-        raise EnvironmentFailure(f"{folder} is not a folder of our own that nobody else may write to. Remove it, then run again.")
+        raise EnvironmentFailure(
+            f"{folder} is not a folder of our own that nobody else may write to. Remove it, then run again."
+        )
     return folder
 
 

@@ -49,9 +49,8 @@ def _read(path: str) -> object:
 
 def read_generation(virtualenv: str) -> Optional[bytes]:
     """Return the content of the generation file; ``None`` when there is none."""
-    with suppress(FileNotFoundError):
-        with open(os.path.join(virtualenv, GENERATION_FILE), "rb") as stream:
-            return stream.read()
+    with suppress(FileNotFoundError), open(os.path.join(virtualenv, GENERATION_FILE), "rb") as stream:
+        return stream.read()
     return None
 
 

@@ -139,14 +139,22 @@ def observe(virtualenv: str, user: User, names: Iterable[str]) -> Observed:
     return Observed(state, distributions, interpreter)
 
 
-def _markers(environment: Environment, observed: Observed, user: User, check_mode: bool, pending: list[str]) -> Mapping[str, str]:
+def _markers(
+    environment: Environment, observed: Observed, user: User, check_mode: bool, pending: list[str]
+) -> Mapping[str, str]:
     """Return the marker values of the environment's interpreter, or of the one that will make it."""
     if observed.interpreter is not None:
         return observed.interpreter.markers
     python = environment.python or DEFAULT_PYTHON
     if not os.path.exists(python):
         if not check_mode:
-            _refuse(environment, "python", python, "an interpreter on the managed node", "Install it, and its venv module, first")
+            _refuse(
+                environment,
+                "python",
+                python,
+                "an interpreter on the managed node",
+                "Install it, and its venv module, first",
+            )
         pending.append(f"The interpreter {python} does not exist yet; markers are those of {sys.executable}.")
         python = sys.executable
     return ask_interpreter(python, user).markers

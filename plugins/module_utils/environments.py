@@ -68,7 +68,9 @@ def _folder(value: object) -> str:
     if folder == "/":
         raise v.Refused("the folder of a virtual environment", "Write its path, such as /opt/app/venv")
     if re.search(r"\s", folder):
-        raise v.Refused("a path without blanks", "Scripts of an environment name its path in their first line; rename it")
+        raise v.Refused(
+            "a path without blanks", "Scripts of an environment name its path in their first line; rename it"
+        )
     return folder
 
 
@@ -93,7 +95,9 @@ def _address(value: object) -> str:
     """The address of an index."""
     address = v.filled_text(value)
     if re.search(r"\s", address) or not re.match(r"(?:https?|file)://", address):
-        raise v.Refused("the address of an index: https://…, http://… or file://…", "Write the whole address, without blanks")
+        raise v.Refused(
+            "the address of an index: https://…, http://… or file://…", "Write the whole address, without blanks"
+        )
     return address
 
 
@@ -158,7 +162,6 @@ class _Item:
         self.problems.append(Problem(self.option(key), found, expected, remedy))
 
 
-
 def _quoted(value: object) -> str:
     """Return a value as a message may quote it; masked before it is cut, so that no half of a secret is left."""
     return show(masked_value(value))
@@ -195,7 +198,12 @@ def _checked_values(item: _Item) -> dict[str, Any]:
     if "virtualenv" not in item.raw:
         item.add("virtualenv", "nothing", "the folder of the virtual environment", "Add the key virtualenv")
     if not any(key in item.raw for key in _SOURCES):
-        item.add("pins", "nothing", "pins, requirements or requirements_content", "Say what it must hold; pins: [] for nothing")
+        item.add(
+            "pins",
+            "nothing",
+            "pins, requirements or requirements_content",
+            "Say what it must hold; pins: [] for nothing",
+        )
     return checked
 
 

@@ -156,9 +156,9 @@ def _less(found: Version, wanted: Version) -> bool:
 
 
 def _greater(found: Version, wanted: Version) -> bool:
-    if wanted.post is None and wanted.dev is None and found.post is not None:
-        if found.same_base(wanted) and found.pre == wanted.pre:
-            return False
+    is_post_of_wanted = found.post is not None and found.same_base(wanted) and found.pre == wanted.pre
+    if is_post_of_wanted and wanted.post is None and wanted.dev is None:
+        return False
     return found.public > wanted
 
 

@@ -26,7 +26,9 @@ from .names import normalised
 _INSTALL = ("install", "--force-reinstall", "--no-deps", "--no-input", "--disable-pip-version-check")
 _MOST_LINES = 20
 #: What pip says beside the point.
-_NOISE = re.compile(r"(?:\[notice\]|DEPRECATION:|WARNING: (?:Running pip as|The script|There was an error checking|You are using))")
+_NOISE = re.compile(
+    r"(?:\[notice\]|DEPRECATION:|WARNING: (?:Running pip as|The script|There was an error checking|You are using))"
+)
 #: ``pip check`` says it in the same words from pip 20 to 26.
 _WRONG_VERSION = re.compile(r"(?P<who>\S+) \S+ has requirement (?P<what>.+), but you have (?P<have>.+)\.\Z")
 _NOT_INSTALLED = re.compile(r"(?P<who>\S+) \S+ requires (?P<what>.+), which is not installed\.\Z")

@@ -21,6 +21,7 @@ _PIP_FILES = re.compile(r"pip(?:-[^-]+\.dist-info)?\Z")
 _SEED_FILES = re.compile(
     r"(?:pip|setuptools|wheel)(?:-[^-]+\.dist-info)?\Z|pkg_resources\Z|_distutils_hack\Z|distutils-precedence\.pth\Z"
 )
+_LINKS = re.compile(r"python[0-9.]*\Z")
 _MARKS = {GENERATION_FILE, JOURNAL_FILE}
 _SHOWN = 3
 
@@ -54,7 +55,9 @@ def holds_environment(virtualenv: str) -> bool:
             f'virtualenv: found "{virtualenv}", a folder with {held}; expected a virtual environment, an empty folder or nothing. '
             "Name another folder, or empty this one."
         )
-    raise EnvironmentFailure(f'virtualenv: found "{virtualenv}", which is no folder; expected a virtual environment. Name another.')
+    raise EnvironmentFailure(
+        f'virtualenv: found "{virtualenv}", which is no folder; expected a virtual environment. Name another.'
+    )
 
 
 def _make_folder(virtualenv: str, user: User) -> None:
@@ -87,10 +90,17 @@ def remove_all(paths: Iterable[str], user: User) -> None:
             _remove(path)
 
 
-def _remove_installed(virtualenv: str, names: re.Pattern[str], user: User) -> None:
-    """Remove what was installed half-way: ensurepip would take it for whole."""
-    found = [os.path.join(site, name) for site in sites_of(virtualenv) for name in os.listdir(site)]
-    remove_all([path for path in found if names.match(os.path.basename(path))], user)
+def _remove_matching(folders: Iterable[str], names: re.Pattern[str], user: User) -> None:
+    found = [os.path.join(folder, name) for folder in folders for name in os.listdir(folder) if names.match(name)]
+    remove_all(found, user)
+
+
+def _remove_half_made(virtualenv: str, user: User) -> None:
+    """Remove what venv would take for whole: links to an interpreter, a pip that was installed half-way."""
+    _remove_matching(sites_of(virtualenv), _SEED_FILES, user)
+    programs = os.path.join(virtualenv, "bin")
+    if os.path.isdir(programs):
+        _remove_matching([programs], _LINKS, user)
 
 
 def _system_site_packages(virtualenv: str) -> bool:
@@ -118,12 +128,12 @@ def make_environment(virtualenv: str, python: str, user: User, pip: Pip) -> None
     argv: Sequence[str] = [python, "-I", "-m", "venv", virtualenv]
     if _system_site_packages(virtualenv):
         argv = [*argv, "--system-site-packages"]
-    _remove_installed(virtualenv, _SEED_FILES, user)
+    _remove_half_made(virtualenv, user)
     _checked(pip, pip.run(argv, {}), f"{virtualenv} cannot be made with {python}")
 
 
 def restore_pip(virtualenv: str, user: User, pip: Pip) -> None:
     """Install pip again where a killed run left none or half of it (ensurepip, without a network)."""
-    _remove_installed(virtualenv, _PIP_FILES, user)
+    _remove_matching(sites_of(virtualenv), _PIP_FILES, user)
     argv = [python_of(virtualenv), "-I", "-m", "ensurepip", "--default-pip"]
     _checked(pip, pip.run(argv, {}), f"pip cannot be restored in {virtualenv}")

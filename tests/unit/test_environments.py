@@ -240,7 +240,9 @@ VALUES = st.recursive(
 
 @given(st.one_of(VALUES, st.lists(st.dictionaries(st.sampled_from([*KEYS, "x", "1"]), VALUES, max_size=5), max_size=3)))
 def test_any_value_is_read_or_refused_in_words(raw: object) -> None:
+    problems: tuple[Problem, ...] = ()
     try:
         parse_environments(raw)
     except InvalidInput as invalid:
-        assert all(str(problem).startswith("stability_environments") for problem in invalid.problems)
+        problems = invalid.problems
+    assert all(str(problem).startswith("stability_environments") for problem in problems)

@@ -27,7 +27,23 @@ ENVIRONMENT = {
 }
 NAMES = st.sampled_from([*ENVIRONMENT, "os.name", "sys.platform", "python_implementation", "platform.machine"])
 TEXTS = st.sampled_from(
-    ["3.11", "3.9", "3.11.2", "3.12.0rc1", "4", "3.11.*", "linux", "linux2", "x86_64", "win32", "CPython", "posix", "", "a-b", "6.1"]
+    [
+        "3.11",
+        "3.9",
+        "3.11.2",
+        "3.12.0rc1",
+        "4",
+        "3.11.*",
+        "linux",
+        "linux2",
+        "x86_64",
+        "win32",
+        "CPython",
+        "posix",
+        "",
+        "a-b",
+        "6.1",
+    ]
 )
 QUOTED = st.builds(lambda text, quote: quote + text + quote, TEXTS, st.sampled_from(["'", '"']))
 OPERATORS = st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "~=", "===", "in", "not in", "not   in"])
@@ -80,10 +96,16 @@ def test_what_packaging_cannot_read_is_refused(text: str) -> None:
         ("(python_version > '3'", "the marker \"(python_version > '3'\" lacks a closing bracket"),
         ("python_version > '3')", "the marker \"python_version > '3')\" goes on with )"),
         ("'3' > '4'", "the marker \"'3' > '4'\" must compare a variable with text in quotes"),
-        ("pyhton_version > '3'", "the marker \"pyhton_version > '3'\" uses pyhton_version, which is no marker variable"),
+        (
+            "pyhton_version > '3'",
+            "the marker \"pyhton_version > '3'\" uses pyhton_version, which is no marker variable",
+        ),
         ("os_name ~= '3.1'", "the marker \"os_name ~= '3.1'\" uses ~= on os_name, which is no version"),
         ("'3.1' ~= python_version", "the marker \"'3.1' ~= python_version\" wants python_version on the left of ~="),
-        ("python_version ~= '3'", "the marker \"python_version ~= '3'\" cannot be compared: '~=3': ~= wants a release of two numbers or more"),
+        (
+            "python_version ~= '3'",
+            "the marker \"python_version ~= '3'\" cannot be compared: '~=3': ~= wants a release of two numbers or more",
+        ),
     ],
 )
 def test_what_is_no_marker(text: str, message: str) -> None:

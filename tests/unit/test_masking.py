@@ -31,7 +31,8 @@ def test_secrets_of_an_address(address: str, secrets: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "found"), [("https://u:p@example.org", True), ("https://example.org/a@b", False), ("/opt/wheels", False)]
+    ("address", "found"),
+    [("https://u:p@example.org", True), ("https://example.org/a@b", False), ("/opt/wheels", False)],
 )
 def test_has_credentials(address: str, found: bool) -> None:
     assert has_credentials(address) is found
@@ -39,7 +40,10 @@ def test_has_credentials(address: str, found: bool) -> None:
 
 def test_addresses_and_secrets_are_masked() -> None:
     text = "Looking in https://me:s3cret@example.org/simple, http://token@x and s3cret, s3cretive"
-    assert masked(text, ["s3cret", "s3cretive"]) == "Looking in https://****@example.org/simple, http://****@x and ****, ****"
+    assert (
+        masked(text, ["s3cret", "s3cretive"])
+        == "Looking in https://****@example.org/simple, http://****@x and ****, ****"
+    )
 
 
 def test_texts_inside_a_value_are_masked() -> None:

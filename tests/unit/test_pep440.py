@@ -86,12 +86,27 @@ def test_clauses_match_what_packaging_matches(clause: str, candidate: str) -> No
         assert parse_clause(clause).matches(candidate) == theirs.contains(candidate, prereleases=True)
 
 
-@given(RELEASE, st.sampled_from(["rc1", ".post1", ".dev2", "a0.post2.dev1", ""]), st.sampled_from(["<", ">", "~=", "==", "<="]))
+@given(
+    RELEASE,
+    st.sampled_from(["rc1", ".post1", ".dev2", "a0.post2.dev1", ""]),
+    st.sampled_from(["<", ">", "~=", "==", "<="]),
+)
 def test_neighbours_of_a_release_match_what_packaging_matches(release: str, suffix: str, operator: str) -> None:
     theirs = _reference_clause(operator + release + suffix)
     if theirs is not None:
         ours = parse_clause(operator + release + suffix)
-        for end in ("", ".0", "rc1", ".post1", ".post1.dev2", ".dev3", "+local", ".post2+local", "rc2+local", ".dev1+local"):
+        for end in (
+            "",
+            ".0",
+            "rc1",
+            ".post1",
+            ".post1.dev2",
+            ".dev3",
+            "+local",
+            ".post2+local",
+            "rc2+local",
+            ".dev1+local",
+        ):
             assert ours.matches(release + end) == theirs.contains(release + end, prereleases=True), release + end
 
 

@@ -16,10 +16,29 @@ from packaging.utils import canonicalize_name
 NAMES = st.sampled_from(["flask", "Flask", "zope.interface", "ruamel.yaml.clib", "a", "A_b-C", "x2", "Py.Test__x"])
 EXTRAS = st.sampled_from(["", "[socks]", "[a, B_c]", " [x.y,z] ", "[]", "[ ]", "[a,]", "[a b]"])
 SPECIFIERS = st.sampled_from(
-    ["", "==1.0", " == 1.0 ", "(==1.0)", "( >=1,<2 )", ">=1.0, !=1.3.*", "~=2.2", "===odd", "==1.*", "=1", ">1,,<2", "==", "1.0", ",>1"]
+    [
+        "",
+        "==1.0",
+        " == 1.0 ",
+        "(==1.0)",
+        "( >=1,<2 )",
+        ">=1.0, !=1.3.*",
+        "~=2.2",
+        "===odd",
+        "==1.*",
+        "=1",
+        ">1,,<2",
+        "==",
+        "1.0",
+        ",>1",
+    ]
 )
-MARKERS = st.sampled_from(["", ";os_name=='posix'", ' ; python_version < "3.9" and extra == "x"', ";", "; nonsense", ";os_name"])
-ADDRESSES = st.sampled_from(["@ https://example.org/a.whl", "@file:///a.whl", "@ https://example.org/a;b ; os_name=='nt'", "@"])
+MARKERS = st.sampled_from(
+    ["", ";os_name=='posix'", ' ; python_version < "3.9" and extra == "x"', ";", "; nonsense", ";os_name"]
+)
+ADDRESSES = st.sampled_from(
+    ["@ https://example.org/a.whl", "@file:///a.whl", "@ https://example.org/a;b ; os_name=='nt'", "@"]
+)
 REQUIREMENTS = st.one_of(
     st.builds("".join, st.tuples(NAMES, EXTRAS, SPECIFIERS, MARKERS)),
     st.builds("".join, st.tuples(NAMES, EXTRAS, ADDRESSES, MARKERS)),
@@ -44,7 +63,9 @@ def test_a_requirement_has_the_parts_that_packaging_finds(text: str) -> None:
     assert len(ours.specifier) == len(theirs.specifier)
     assert (ours.marker is None) == (theirs.marker is None)
     for version in ("1.0", "1.3.2", "1.5", "2.0", "2.3", "odd"):
-        assert all(clause.matches(version) for clause in ours.specifier) == theirs.specifier.contains(version, prereleases=True)
+        assert all(clause.matches(version) for clause in ours.specifier) == theirs.specifier.contains(
+            version, prereleases=True
+        )
 
 
 @given(st.text(alphabet="aB1._-", min_size=1, max_size=10))

@@ -59,7 +59,10 @@ def test_what_a_file_pins(text: str, lines: list[str]) -> None:
 
 
 def test_a_pin_knows_the_first_line_of_its_place() -> None:
-    assert [pin.place for pin in read("# head\na==1 \\\n  ; python_version > '3'\nb==2")] == ["lock, line 2", "lock, line 4"]
+    assert [pin.place for pin in read("# head\na==1 \\\n  ; python_version > '3'\nb==2")] == [
+        "lock, line 2",
+        "lock, line 4",
+    ]
 
 
 PINNED = "expected a requirement pinned with =="
@@ -105,7 +108,10 @@ def test_what_a_line_may_not_say(line: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["--index-url https://me:s3cret-word@example.org/simple", "flask @ https://me:s3cret-word@example.org/" + "x" * 200],
+    [
+        "--index-url https://me:s3cret-word@example.org/simple",
+        "flask @ https://me:s3cret-word@example.org/" + "x" * 200,
+    ],
 )
 def test_credentials_in_a_refused_line_are_not_shown(line: str) -> None:
     message = refused(line)
@@ -129,7 +135,9 @@ def test_an_entry_holds_one_requirement(entry: str) -> None:
 
 
 def test_markers_are_those_of_the_target_interpreter() -> None:
-    pins = read('a==1; python_version < "3.11"\na==2; python_version >= "3.11"\nb==1; sys_platform == "win32"\nc==1; extra == "x"')
+    pins = read(
+        'a==1; python_version < "3.11"\na==2; python_version >= "3.11"\nb==1; sys_platform == "win32"\nc==1; extra == "x"'
+    )
     assert [pin.line for pin in pins_for(pins, LINUX_311)] == ["a==2"]
 
 
@@ -156,14 +164,26 @@ def test_one_pin_for_each_project(text: str, lines: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "require_hashes", "message"),
     [
-        ("a==1\nA==2", False, 'lock, line 2: found "a==2"; expected the version of lock, line 1 (a==1). Pin each project once.'),
-        ("a==1+x\na==1", False, 'lock, line 2: found "a==1"; expected the version of lock, line 1 (a==1+x). Pin each project once.'),
+        (
+            "a==1\nA==2",
+            False,
+            'lock, line 2: found "a==2"; expected the version of lock, line 1 (a==1). Pin each project once.',
+        ),
+        (
+            "a==1+x\na==1",
+            False,
+            'lock, line 2: found "a==1"; expected the version of lock, line 1 (a==1+x). Pin each project once.',
+        ),
         (
             f"a==1 --hash=sha256:{A}\na==1 --hash=sha256:{B}",
             True,
             'lock, line 2: found "a==1"; expected a hash that lock, line 1 has too. Pin each project once.',
         ),
-        ("a==1", True, 'lock, line 1: found "a==1"; expected a hash (require_hashes is set). Add --hash=sha256:<digits>.'),
+        (
+            "a==1",
+            True,
+            'lock, line 1: found "a==1"; expected a hash (require_hashes is set). Add --hash=sha256:<digits>.',
+        ),
         (
             f"a==1\nb==1 --hash=sha256:{B}",
             False,

@@ -1,7 +1,7 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Virtual environments, wheels and an index for the tests of pip_pinned."""
+"""Running pip_pinned, and making what it works on: virtual environments, wheels, an index."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import base64
 import hashlib
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -47,7 +50,7 @@ from ansible_collections.stability.baseline.plugins.modules import pip_pinned
 with patch_module_args(json.load(sys.stdin)):
     pip_pinned.main()
 """
-COLLECTIONS = Path(__file__).parents[2] / ".cache" / "collections"
+COLLECTIONS = Path(__file__).parents[3] / ".cache" / "collections"
 
 
 def process(virtualenv, check=False, diff=False, variables=None, **options):
@@ -110,6 +113,68 @@ def pythons_argv():
     return found
 
 
+def pins(**changed):
+    """Return the pins of the Flask environment with some versions changed; ``None`` leaves one out."""
+    versions = {**FLASK, **changed}
+    return [f"{name}=={version}" for name, version in versions.items() if version]
+
+
+def changes(result):
+    return {step["name"]: (step["before"], step["after"], step["reason"]) for step in result["reinstalled"]}
+
+
+def applied(virtualenv, **options):
+    """Let check mode predict, run, hold the two against each other, and run again: nothing changes then."""
+    before = tree(virtualenv)
+    predicted = module(virtualenv, check=True, **options)
+    assert tree(virtualenv) == before, "check mode touched the environment"
+    result = module(virtualenv, **options)
+    assert not result.get("failed"), result["msg"]
+    for key in ("changed", "reinstalled", "created", "leftovers", "finished", "diff"):
+        assert predicted[key] == result[key], key
+    if options.get("reinstall") != "always":
+        again = module(virtualenv, **options)
+        assert (again["changed"], again["reinstalled"], again["commands"]) == (False, [], [])
+        assert again["diff"]["before"] == again["diff"]["after"] == ""
+    return result
+
+
+def refused(virtualenv, **options):
+    """Run, expect a failure that leaves everything as it was, and return its message."""
+    before = tree(virtualenv)
+    result = module(virtualenv, **options)
+    assert result["failed"] and not result.get("changed")
+    assert tree(virtualenv) == before
+    assert "Traceback" not in result["msg"] + result["stderr"]
+    return result["msg"]
+
+
+def generation(virtualenv):
+    return json.loads((virtualenv / "stability-generation.json").read_text())["generation"]
+
+
+def runs(virtualenv, code):
+    """Return what a program in the environment prints."""
+    argv = [virtualenv / "bin" / "python", "-I", "-c", code]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def wait_for(when, started):
+    """Wait until ``when()`` is true while the module is at work."""
+    deadline = time.monotonic() + 60
+    while not when():
+        assert started.poll() is None and time.monotonic() < deadline, "the moment was missed"
+        time.sleep(0.002)
+
+
+def killed(virtualenv, when, **options):
+    """Start the module, and kill it and everything it started as soon as ``when()`` is true."""
+    started = process(virtualenv, **options)
+    wait_for(when, started)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.communicate()
+
+
 def wheel(folder, name, version, files=None, requires=()):
     """Write a wheel with one module, and more ``files``, to ``folder`` and return its path."""
     info = f"{name}-{version}.dist-info"
@@ -125,11 +190,24 @@ def wheel(folder, name, version, files=None, requires=()):
         digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
         record += f"{path},sha256={digest},{len(text.encode())}\n"
     contents[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
+    Path(folder).mkdir(exist_ok=True)
     archive = Path(folder) / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(archive, "w") as stream:
         for path, text in contents.items():
             stream.writestr(path, text)
     return archive
+
+
+def source_archive(folder, name, version, backend):
+    """Write a source distribution that builds itself with ``backend`` (the text of a Python module), without a network."""
+    source = Path(folder) / f"{name}-{version}"
+    source.mkdir()
+    (source / "backend.py").write_text(backend)
+    (source / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (source / "PKG-INFO").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    shutil.make_archive(str(source), "gztar", folder, source.name)
 
 
 def archive_of(wheelhouse, name, version):
@@ -150,14 +228,23 @@ def site_of(virtualenv):
     return site
 
 
-def make_environment(path, wheelhouse, versions):
-    """Make an environment with ``versions`` by hand, as the tests' starting point."""
-    subprocess.run([PYTHON, "-m", "venv", path], check=True)
+def make_environment(path, bare, wheelhouse, versions):
+    """Make an environment with ``versions`` from a bare one by hand, as the tests' starting point."""
+    shutil.copytree(bare, path, symlinks=True)
     pins = [f"{name}=={version}" for name, version in versions.items()]
-    if pins:
-        argv = [path / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "-q", "install", "--no-deps", "--no-compile"]
-        subprocess.run([*argv, "--no-index", "--find-links", wheelhouse, *pins], check=True)
+    argv = [
+        path / "bin" / "python",
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "-q",
+        "install",
+        "--no-deps",
+        "--no-compile",
+    ]
+    subprocess.run([*argv, "--no-index", "--find-links", wheelhouse, *pins], check=True)
     (path / "stability-generation.json").write_text('{"generation": "first"}\n')
+    return path
 
 
 def download(folder, python):
@@ -171,7 +258,17 @@ def download(folder, python):
         for first in range(2):
             # Two versions of one distribution cannot be asked for in one run.
             names = {pin.split("==")[0]: pin for pin in (pins if first else reversed(pins))}
-            argv = [python, "-m", "pip", "--disable-pip-version-check", "-q", "download", "--no-deps", "--only-binary", ":all:"]
+            argv = [
+                python,
+                "-m",
+                "pip",
+                "--disable-pip-version-check",
+                "-q",
+                "download",
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+            ]
             subprocess.run([*argv, "-d", building, *names.values()], check=True)
         building.rename(target)
     return target
@@ -208,7 +305,9 @@ class Index:
                 if given != index.expected:
                     return self._answer(401, b"who are you?", "text/plain")
                 if self.path.endswith(".whl"):
-                    return self._answer(200, (index.wheels / Path(self.path).name).read_bytes(), "application/octet-stream")
+                    return self._answer(
+                        200, (index.wheels / Path(self.path).name).read_bytes(), "application/octet-stream"
+                    )
                 links = "".join(f'<a href="/wheels/{path.name}">{path.name}</a>' for path in index.wheels.glob("*.whl"))
                 return self._answer(200, f"<!DOCTYPE html><html><body>{links}</body></html>".encode(), "text/html")
 

@@ -1,0 +1,166 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What pip_pinned refuses, with a real pip: what it says, and what the environment then holds."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+from pip_pinned_environments import (
+    FLASK,
+    LATER,
+    PYTHON,
+    applied,
+    archive_of,
+    changes,
+    generation,
+    module,
+    pins,
+    refused,
+    runs,
+    site_of,
+    source_archive,
+    wheel,
+)
+
+
+def test_a_wrong_hash_is_refused(flask_env, wheelhouse):
+    wrong = f"click=={LATER['click']} --hash=sha256:{'0' * 64}"
+    message = refused(flask_env, pins=[wrong], find_links=[str(wheelhouse)], no_index=True)
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in message and "0" * 64 in message
+    assert message.endswith("The environment was not changed.")
+
+
+def test_a_missing_distribution_is_refused(flask_env, wheelhouse):
+    options = {"find_links": [str(wheelhouse)], "no_index": True}
+    message = refused(flask_env, pins=["click==99.0", f"flask=={FLASK['flask']}"], **options)
+    assert message.startswith("pip failed:\n")
+    assert "No matching distribution found for click==99.0" in message
+    assert message.endswith("The environment was not changed.")
+
+
+def test_an_index_that_is_down_is_named(bare_env):
+    (bare_env / "pip.conf").write_text("[global]\nretries = 1\n")
+    message = refused(bare_env, pins=["stability-nowhere==1.0"], index_url="http://127.0.0.1:9/simple")
+    assert "Connection refused" in message
+    assert "No matching distribution found for stability-nowhere==1.0" in message
+
+
+def test_a_build_that_fails_is_refused(bare_env, tmp_path):
+    source_archive(tmp_path, "broken", "1", "raise SystemExit('this cannot be built')\n")
+    message = refused(bare_env, pins=["broken==1"], find_links=[str(tmp_path)], no_index=True)
+    assert message.startswith("pip failed:") and "this cannot be built" in message
+
+
+def test_a_conflict_is_refused_and_the_version_from_before_put_back(flask_env, wheelhouse):
+    was = generation(flask_env)
+    options = {"pins": pins(werkzeug="2.0.3"), "find_links": [str(wheelhouse)], "no_index": True}
+    result = module(flask_env, **options)
+    assert result["failed"] and result["changed"]
+    assert result["msg"].startswith("pip check found conflicts that were not there before:\n- ")
+    assert "has requirement Werkzeug>=3.0.0, but you have werkzeug 2.0.3." in result["msg"]
+    assert result["msg"].endswith(f"The versions from before are back in {flask_env}.")
+    assert runs(flask_env, "import flask, importlib.metadata as m; print(m.version('werkzeug'))") == FLASK["werkzeug"]
+    assert generation(flask_env) != was
+    assert applied(flask_env, pins=pins(), find_links=[str(wheelhouse)], no_index=True)["changed"] is False
+    ignored = module(flask_env, pip_check="ignore", **options)
+    assert ignored["changed"] and ignored["conflicts"] == {"before": None, "after": None}
+    # The conflict is an old one now: a change beside it goes through, and strict fails without any change.
+    beside = applied(flask_env, pins=[f"click=={LATER['click']}"], find_links=[str(wheelhouse)], no_index=True)
+    assert beside["conflicts"]["before"] == beside["conflicts"]["after"] != []
+    strict = {"pins": [f"click=={LATER['click']}"], "pip_check": "strict"}
+    assert refused(flask_env, **strict).startswith("pip check found conflicts:\n- ")
+    assert module(flask_env, check=True, **strict)["failed"]
+
+
+def test_what_cannot_be_put_back_is_said(flask_env, tmp_path, wheelhouse):
+    shutil.copy(archive_of(wheelhouse, "werkzeug", "2.0.3"), tmp_path)
+    result = module(flask_env, pins=["werkzeug==2.0.3"], find_links=[str(tmp_path)], no_index=True)
+    assert result["failed"]
+    assert "The versions from before could not be put back" in result["msg"]
+    assert f"- werkzeug: 2.0.3 (before: {FLASK['werkzeug']})" in result["msg"]
+    assert (flask_env / "stability-change.json").exists()
+    healed = applied(flask_env, pins=pins(), find_links=[str(wheelhouse)], no_index=True)
+    assert healed["finished"] and changes(healed)["werkzeug"] == ("2.0.3", FLASK["werkzeug"], "version")
+
+
+def test_flask_without_its_werkzeug_is_caught_by_the_smoke_test(flask_env, wheelhouse):
+    """pip check is content with flask 2.0.3 beside Werkzeug 3; importing it fails."""
+    options = {"find_links": [str(wheelhouse)], "no_index": True, "smoke_test": ["{python}", "-c", "import flask"]}
+    result = module(flask_env, pins=["flask==2.0.3"], **options)
+    assert result["failed"]
+    assert result["msg"].startswith("smoke_test ended with status 1:\n")
+    assert "ImportError: cannot import name 'url_quote'" in result["msg"]
+    assert result["conflicts"]["after"] == []
+    assert runs(flask_env, "import flask, importlib.metadata as m; print(m.version('flask'))") == FLASK["flask"]
+    passed = module(flask_env, pins=[f"click=={LATER['click']}"], **options)
+    assert passed["smoke_tested"] and passed["changed"]
+
+
+def test_a_user_that_may_not_write_is_refused(bare_env):
+    message = refused(bare_env, pins=["one==1"], run_as="nobody")
+    assert message.startswith('run_as: found "nobody"; expected a user that may write to ')
+    assert message.endswith("Change its owner, or name the owner.")
+
+
+def test_an_environment_without_pip(place, tmp_path):
+    virtualenv = place / "venv"
+    subprocess.run([PYTHON, "-m", "venv", "--without-pip", virtualenv], check=True)
+    archive = wheel(tmp_path, "one", "1")
+    site = site_of(virtualenv)
+    shutil.unpack_archive(archive, site, "zip")
+    message = refused(virtualenv, pins=["one==2"])
+    assert message.startswith(f"virtualenv: {virtualenv} was made without pip")
+    assert message.endswith(f"Run {virtualenv}/bin/python -m ensurepip once, then run again.")
+
+
+def test_an_environment_whose_python_is_gone(flask_env):
+    for name in ("python", "python3"):
+        (flask_env / "bin" / name).unlink()
+    (flask_env / "bin" / "python").symlink_to("/nowhere/python3")
+    message = refused(flask_env, pins=pins())
+    assert "Its Python is gone or was upgraded" in message and f"remove {flask_env}" in message
+
+
+def test_what_is_no_environment_is_refused(place):
+    (place / "etc").mkdir()
+    (place / "etc" / "passwd").write_text("")
+    assert refused(place / "etc", pins=[]) == (
+        f'virtualenv: found "{place}/etc", a folder with passwd; expected a virtual environment, an empty folder or nothing. '
+        "Name another folder, or empty this one."
+    )
+    assert "which is no folder" in refused(place / "etc" / "passwd", pins=[])
+
+
+def test_every_problem_of_the_options_at_once(place):
+    message = refused(place / "venv", pins=["flask", "click>1"], index_url="nowhere", requirements_content="-e .\n")
+    assert [line.split(":")[0] for line in message.splitlines()] == [
+        "index_url",
+        "pins[0]",
+        "pins[1]",
+        "requirements_content, line 1",
+    ]
+
+
+def test_what_an_earlier_step_would_make_is_pending_in_check_mode(place):
+    options = {"requirements": str(place / "lock.txt"), "run_as": "stability-nobody", "python": "/nowhere/python3"}
+    predicted = module(place / "venv", check=True, **options)
+    assert predicted["changed"] and predicted["created"]
+    assert "The user stability-nobody does not exist yet." in predicted["warnings"]
+    assert f"The file {place}/lock.txt does not exist yet; its pins are unknown." in predicted["warnings"]
+    assert any(line.startswith("The interpreter /nowhere/python3 does not exist yet") for line in predicted["warnings"])
+    assert refused(place / "venv", **options).startswith(
+        'run_as: found "stability-nobody"; expected a user of the managed node.'
+    )
+    del options["run_as"]
+    assert refused(place / "venv", **options).startswith(
+        f'requirements: found "{place}/lock.txt"; expected a file on the managed'
+    )
+    (place / "lock.txt").write_text("one==1; python_version > '3'\n")
+    assert refused(place / "venv", **options).startswith(
+        'python: found "/nowhere/python3"; expected an interpreter on the managed'
+    )
+    (place / "lock.txt").write_bytes(b"one==1 \xff\n")
+    assert "expected a text file in UTF-8" in refused(place / "venv", **options)
