@@ -9,17 +9,19 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import systemd_host as systemd
 from . import unit_checks as checks
 from .accounts import missing_accounts
 from .problems import InvalidInput
 from .services import Service, parse_services
-from .unit_apply import Failure
 from .unit_files import Rendered, render
 from .unit_plan import FileChange, Plan, Removal, plan_units
 from .unit_state import Observed, kept_foreign, observe, unit_path
+
+if TYPE_CHECKING:
+    from .unit_apply import Failure
 
 _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|_URL|_URI", re.IGNORECASE)
 _ASSIGNMENT = re.compile(r'^(Environment="?)([A-Za-z_][A-Za-z0-9_]*)=(.*)$', re.MULTILINE)
@@ -94,6 +96,20 @@ def prepare(raw: object, earlier: Earlier, check_mode: bool) -> Prepared:
     if problems:
         raise InvalidInput(problems)
     return Prepared(plan, services, observed, [*warnings, *plan.warnings])
+
+
+def carry_out(prepared: Prepared) -> list[Failure]:
+    """Bring the host to what was prepared; return the units that did not come up.
+
+    Raises :class:`~.systemd_host.HostError` and :class:`OSError` when the host refuses a step; the next run goes on there.
+    """
+    plan = prepared.plan
+    if not (plan.changed or plan.watch):
+        return []
+    # Imported here: most runs change nothing, and compile all that they import.
+    from .unit_apply import apply_plan
+
+    return apply_plan(plan, prepared.services, prepared.observed)
 
 
 def _masked(text: str) -> str:

@@ -151,7 +151,6 @@ from ansible_collections.stability.baseline.plugins.module_utils.accounts import
 from ansible_collections.stability.baseline.plugins.module_utils.manifest import Busy, locked
 from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
 from ansible_collections.stability.baseline.plugins.module_utils.systemd_host import HostError
-from ansible_collections.stability.baseline.plugins.module_utils.unit_apply import apply_plan
 from ansible_collections.stability.baseline.plugins.module_utils.unit_plan import describe
 
 
@@ -173,11 +172,8 @@ def apply_units(module):
     with nullcontext() if module.check_mode else locked():
         earlier = unit_run.Earlier(module.params["changed_environments"], module.params["accounts_made"])
         prepared = unit_run.prepare(module.params["services"], earlier, module.check_mode)
-        plan = prepared.plan
-        result = with_diff(module, plan)
-        failures = []
-        if not module.check_mode and (plan.changed or plan.watch):
-            failures = apply_plan(plan, prepared.services, prepared.observed)
+        result = with_diff(module, prepared.plan)
+        failures = [] if module.check_mode else unit_run.carry_out(prepared)
     for warning in prepared.warnings:
         module.warn(warning)
     if failures:
