@@ -1,0 +1,194 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the scenarios of ``matrix.yml`` on real hosts, two at a time; one line for each, and the log of each that fails."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+MOLECULE = Path(__file__).resolve().parents[1]
+CHECKOUT = MOLECULE.parent
+HOSTS = CHECKOUT / "tests" / "hosts" / "hosts"
+FOLDER = CHECKOUT / ".cache" / "molecule"
+PREFIX = f"molecule-{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]}-"
+CLOSING = re.compile(r"=+ ([^=\n]*\b(?:passed|failed|error)[^=\n]* in [\d.]+s[^=\n]*) =+")
+"""The line with which pytest ends."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scenario on one release; its host's name is unique to this checkout and process."""
+
+    scenario: str
+    release: str
+
+    @property
+    def host(self) -> str:
+        """Name of the test host."""
+        return f"{PREFIX}{os.getpid()}-{self.scenario}-{self.release}"
+
+    @property
+    def folder(self) -> Path:
+        """Where Molecule keeps the inventory and what the runs reported."""
+        return FOLDER / self.host
+
+    @property
+    def log(self) -> Path:
+        """Where everything that Molecule prints goes."""
+        return FOLDER / f"{self.host}.log"
+
+    def command(self, keep: bool) -> list[str]:
+        """Return the command that runs this case; ``keep`` leaves its host in place."""
+        base = ["molecule", "--base-config", str(MOLECULE / "base" / "config.yml")]
+        return [*base, "test", "--scenario-name", self.scenario, "--destroy", "never" if keep else "always"]
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment that Molecule, Ansible and the tests need."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ANSIBLE_", "MOLECULE_", "PYTHON"))
+        }
+        return {
+            **kept,
+            "PATH": f"{CHECKOUT / '.cache' / 'venv' / 'bin'}:{kept.get('PATH', '/usr/bin:/bin')}",
+            "MOLECULE_PROJECT_DIRECTORY": str(CHECKOUT),
+            "MOLECULE_EPHEMERAL_DIRECTORY": str(self.folder),
+            "STABILITY_HOST": self.host,
+            "STABILITY_RELEASE": self.release,
+            "NO_COLOR": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+
+class Cases:
+    """Runs cases; all that run can be stopped at once."""
+
+    def __init__(self, keep: bool) -> None:
+        self.keep = keep
+        self.running: dict[Case, subprocess.Popen[bytes]] = {}
+
+    def run(self, case: Case) -> tuple[int, str, float]:
+        """Run one case; return Molecule's exit status, its log and the seconds it took."""
+        begun = time.monotonic()
+        case.folder.mkdir(parents=True)
+        with case.log.open("wb") as stream:
+            self.running[case] = subprocess.Popen(
+                case.command(self.keep),
+                cwd=CHECKOUT,
+                env=case.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            status = self.running[case].wait()
+        return status, case.log.read_text(errors="replace"), time.monotonic() - begun
+
+    def stop(self) -> None:
+        """Kill what runs and remove its hosts."""
+        for process in self.running.values():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        if self.running:
+            subprocess.run([str(HOSTS), "down", *(case.host for case in self.running)], check=True)
+
+
+def remove_leftovers() -> None:
+    """Remove the hosts and folders of runs of this checkout that were killed."""
+    listed = subprocess.run([str(HOSTS), "list"], capture_output=True, text=True, check=True).stdout
+    names = [line.split()[0] for line in listed.splitlines()]
+    owned = [name for name in names if name.startswith(PREFIX) and not _alive(name)]
+    if owned:
+        subprocess.run([str(HOSTS), "down", *owned], check=True)
+    for path in FOLDER.glob(f"{PREFIX}*"):
+        if not _alive(path.name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _alive(name: str) -> bool:
+    return Path("/proc", name.removeprefix(PREFIX).partition("-")[0]).exists()
+
+
+def matrix() -> tuple[list[str], list[str]]:
+    """Return the scenarios and the releases of ``matrix.yml``."""
+    data = yaml.safe_load((MOLECULE / "matrix.yml").read_text())
+    return data["scenarios"], data["releases"]
+
+
+def report(case: Case, status: int, log: str, seconds: float) -> None:
+    """Print one line about a case, and before it the whole log when it failed."""
+    if status:
+        print(log)
+    verdict = "FAILED" if status else "passed"
+    # Ansible shows a failed task's text more than once.
+    counts = "; ".join(dict.fromkeys(CLOSING.findall(log))) or "no test was run"
+    print(f"molecule: {case.scenario} on {case.release}: {verdict}, {seconds:.0f} s ({counts})", flush=True)
+
+
+def run_all(cases: list[Case], jobs: int, keep: bool) -> int:
+    """Run all cases and report each as it ends; return how many failed."""
+    runner = Cases(keep)
+    failures = 0
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        futures = {pool.submit(runner.run, case): case for case in cases}
+        for future in as_completed(futures):
+            case = futures[future]
+            status, log, seconds = future.result()
+            del runner.running[case]
+            report(case, status, log, seconds)
+            failures += status != 0
+            if keep:
+                print(f"molecule: look inside: {HOSTS.relative_to(CHECKOUT)} exec {case.host} -- bash; {case.log}")
+            else:
+                shutil.rmtree(case.folder)
+                case.log.unlink()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        runner.stop()
+    return failures
+
+
+def main() -> int:
+    """Run what the command line asks for; return 1 when a case failed."""
+    scenarios, releases = matrix()
+    parser = argparse.ArgumentParser(prog="molecule/run", description=__doc__)
+    parser.add_argument("scenario", nargs="*", help=f"of {', '.join(scenarios)}; all when none is named")
+    parser.add_argument("--release", action="append", choices=releases, help="all when none is named")
+    parser.add_argument("--jobs", type=int, default=2, help="scenarios at a time (default: 2)")
+    parser.add_argument("--keep", action="store_true", help="leave hosts and logs in place, until the next run")
+    options = parser.parse_args()
+    unknown = sorted(set(options.scenario) - set(scenarios))
+    if unknown:
+        parser.error(f"scenario: found {', '.join(unknown)}; expected one of {', '.join(scenarios)}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    remove_leftovers()
+    cases = [Case(name, release) for release in options.release or releases for name in options.scenario or scenarios]
+    begun = time.monotonic()
+    try:
+        failures = run_all(cases, options.jobs, options.keep)
+    except KeyboardInterrupt:
+        return 130
+    word = f"{failures} failed, " if failures else ""
+    print(f"molecule: {word}{len(cases) - failures} passed in {time.monotonic() - begun:.0f} s")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

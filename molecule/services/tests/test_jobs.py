@@ -1,0 +1,43 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A scheduled job runs by its timer; one that fails is tried again a bounded number of times, and is then seen as failed."""
+
+from __future__ import annotations
+
+from support import wait_for
+
+PERIOD = 6.0
+"""Seconds between two calendar times of the jobs."""
+REPORT = "a report is made"
+
+
+def runs(node, unit, since):
+    return node.records(since, f"_SYSTEMD_UNIT={unit}").count(REPORT)
+
+
+def test_a_job_runs_by_its_timer(node):
+    since, before = node.now(), node.show("report.timer", "LastTriggerUSec")
+    wait_for("the timer elapses", lambda: runs(node, "report.service", since), PERIOD + 3)
+    assert node.show("report.timer", "LastTriggerUSec") != before
+    wait_for("it is over", lambda: node.state("report.service") == "inactive")
+    assert node.show("report.service", "Result") == ["success"]
+
+
+def test_a_failing_job_is_retried_seen_as_failed_and_tried_at_its_next_time(node):
+    unit = "broken-report.service"
+
+    def gave_up(tries, since):
+        return runs(node, unit, since) >= tries and node.state(unit) == "failed"
+
+    since = node.now()
+    wait_for("it gives up", lambda: gave_up(1, since), 2 * PERIOD + 3)
+    for _ in range(2):
+        since = node.now()
+        wait_for(
+            "it is tried at its next time, and gives up again", lambda since=since: gave_up(3, since), 2 * PERIOD + 3
+        )
+        assert runs(node, unit, since) == 3
+        failed = node.run("systemctl list-units --failed --plain --no-legend").split()
+        assert unit in failed
+        assert "report.service" not in failed
