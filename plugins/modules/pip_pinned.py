@@ -166,6 +166,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+virtualenv:
+  description: The folder of the virtual environment.
+  type: str
+  returned: always
+  sample: /opt/api/venv
 reinstalled:
   description: What was installed, or in check mode would be, sorted by name.
   type: list
@@ -278,6 +283,7 @@ def apply(environment, module, lock=None):
     planned = examined.plan
     result = {
         "changed": outcome.changed or bool(examined.pending),
+        "virtualenv": environment.virtualenv,
         "reinstalled": [step.result() for step in planned.steps],
         "created": planned.create,
         "leftovers": list(planned.leftovers),
