@@ -229,7 +229,7 @@ def _checked(spec: HostSpec) -> Release:
 def _mounts(spec: HostSpec) -> list[str]:
     mounts = []
     for mount in spec.mounts:
-        source, _, target = mount.partition(":")
+        source, _colon, target = mount.partition(":")
         if not target.startswith("/"):
             raise HostsError(f"mount: found {mount!r}; expected SRC:DST or SRC:DST:ro with a DST that begins with /")
         mounts.append(f"{Path(source).resolve()}:{target}")
