@@ -123,7 +123,8 @@ def run(
     """
     as_user = {} if os.geteuid() == user.uid else {"user": user.uid, "group": user.gid, "extra_groups": user.groups}
     try:
-        # pylint: disable-next=ansible-bad-function -- the core knows no AnsibleModule, whose run_command is wanted there
+        # The core knows no AnsibleModule, whose run_command is wanted there.
+        # pylint: disable-next=ansible-bad-function
         process = subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,

@@ -124,7 +124,7 @@ def _is_as_recorded(path: str, digest: str, size: str) -> Optional[bool]:
         return None
     if not stat.S_ISREG(status.st_mode) or (size.isdigit() and status.st_size != int(size)):
         return False
-    algorithm, _, expected = digest.partition("=")
+    algorithm, _sign, expected = digest.partition("=")
     if algorithm not in hashlib.algorithms_guaranteed or not expected:
         return True
     return _digest(path, algorithm) == expected.rstrip("=")

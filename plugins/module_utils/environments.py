@@ -116,7 +116,8 @@ def _smoke_test(value: object) -> list[str]:
         raise v.Refused("a list of text that is not empty", "Write the program and its arguments as a list")
     words: list[str] = v.list_of(v.word)(value)
     if not words[0].startswith(("/", PYTHON_PLACEHOLDER)):
-        raise v.Refused("an absolute path, or {python}", "Write the whole path from /", "[0]", value[0])
+        expected = f"an absolute path, or {PYTHON_PLACEHOLDER}"
+        raise v.Refused(expected, "Write the whole path from /", "[0]", value[0])
     return words
 
 

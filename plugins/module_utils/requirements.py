@@ -118,7 +118,7 @@ def _hashes(options: str) -> frozenset[str]:
             raise _Unpinned("no option but --hash", f"Take {name} out")
         if not equals and words:
             value = words.pop(0)
-        algorithm, _, digits = value.partition(":")
+        algorithm, _colon, digits = value.partition(":")
         if not re.fullmatch(rf"[0-9a-fA-F]{{{HASH_DIGITS.get(algorithm, 0)}}}", digits) or not digits:
             kinds = ", ".join(f"{kind} ({count} hexadecimal digits)" for kind, count in HASH_DIGITS.items())
             raise _Unpinned(f"a hash of {kinds}", "Copy the hash from the index or the lock file")

@@ -44,7 +44,7 @@ async def main():
     ending = asyncio.get_running_loop().create_future()
 
     async def hear(reader, writer):
-        verb, _, rest = (await reader.readline()).decode().strip().partition(" ")
+        verb, _space, rest = (await reader.readline()).decode().strip().partition(" ")
         obey(verb, rest, ending)
         writer.write(f"{os.getpid()}\n".encode())
         writer.close()

@@ -32,7 +32,7 @@ def test_a_failing_job_is_retried_seen_as_failed_and_tried_at_its_next_time(node
 
     since = node.now()
     wait_for("it gives up", lambda: gave_up(1, since), 2 * PERIOD + 3)
-    for _ in range(2):
+    for _round in range(2):
         since = node.now()
         wait_for(
             "it is tried at its next time, and gives up again", lambda since=since: gave_up(3, since), 2 * PERIOD + 3

@@ -35,7 +35,7 @@ def test_a_run_killed_in_the_middle_is_finished_by_the_next(django_env, wheelhou
     site = site_of(django_env)
     was = generation(django_env)
     options = {"pins": [f"django=={LATER['django']}"], "find_links": [str(wheelhouse)], "no_index": True}
-    killed(django_env, lambda: (site / "~jango").exists(), **options)
+    killed(django_env, (site / "~jango").exists, **options)
     assert generation(django_env) != was, "no restart would be owed"
     assert json.loads((django_env / "stability-change.json").read_text())["before"] == {"django": DJANGO["django"]}
     owed = generation(django_env)
@@ -121,7 +121,7 @@ def test_a_pip_that_outlives_its_run_is_waited_for(bare_env, tmp_path):
 def test_pip_itself_can_be_pinned_and_survives_a_kill(bare_env, wheelhouse):
     site = site_of(bare_env)
     options = {"pins": [f"pip=={LATER['pip']}"], "find_links": [str(wheelhouse)], "no_index": True}
-    killed(bare_env, lambda: (site / "~ip").exists(), **options)
+    killed(bare_env, (site / "~ip").exists, **options)
     healed = applied(bare_env, **options)
     assert healed["finished"]
     assert runs(bare_env, "import importlib.metadata as m; print(m.version('pip'))") == LATER["pip"]
@@ -130,6 +130,6 @@ def test_pip_itself_can_be_pinned_and_survives_a_kill(bare_env, wheelhouse):
 def test_two_runs_at_once_take_turns(bare_env, tmp_path):
     wheel(tmp_path, "one", "1")
     options = {"pins": ["one==1"], "find_links": [str(tmp_path)], "no_index": True}
-    started = [process(bare_env, **options) for _ in range(2)]
+    started = [process(bare_env, **options) for _each in range(2)]
     results = [json.loads(one.communicate()[0]) for one in started]
     assert sorted(result["changed"] for result in results) == [False, True]
