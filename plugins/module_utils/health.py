@@ -31,6 +31,14 @@ class Health:
     command: tuple[str, ...] = ()
     timeout: float = DEFAULT_TIMEOUT
 
+    @property
+    def port(self) -> int:
+        """The TCP port that is asked; 0 for a command."""
+        if not self.http:
+            return self.tcp[1]
+        parts = urllib.parse.urlsplit(self.http)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
     def __str__(self) -> str:
         if self.http:
             return self.http

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from . import systemd_host as systemd
 from .health import Health, ask
+from .listeners import is_inside, listening_groups
 from .services import Service
 
 #: Seconds between two looks at the units.
@@ -28,6 +29,7 @@ _PROPERTIES = (
     "ExecMainCode",
     "ExecMainStatus",
     "ActiveEnterTimestampMonotonic",
+    "ControlGroup",
 )
 #: ``ExecMainCode`` holds the ``si_code`` of waitid(2).
 _EXITED = "1"
@@ -80,16 +82,22 @@ def _judge_plain(watch: _Watch, state: Mapping[str, str], now: float) -> None:
     watch.done = now - up_since >= watch.service.settle_sec
 
 
-def _judge_health(watch: _Watch, health: Health, state: Mapping[str, str], complaint: str | None, now: float) -> None:
-    """Judge a unit with a health check; ``complaint`` is its answer (empty: healthy), ``None`` when it was not asked."""
+def _judge_health(
+    watch: _Watch, health: Health, state: Mapping[str, str], complaint: str | None, now: float, apart: float = _APART
+) -> None:
+    """Judge a unit with a health check; ``complaint`` is its answer (empty: healthy), ``None`` when it was not asked.
+
+    It must answer for ``apart`` seconds from the same main process.
+    """
     if complaint == "":
         if watch.pid != state["MainPID"] or not watch.answered:
             watch.pid, watch.answered = state["MainPID"], now
-        watch.done = now - watch.answered >= _APART
+        watch.done = now - watch.answered >= apart
     else:
         watch.answered = 0.0
         watch.complaint = complaint or ended_how(state)
-    if watch.pending and (now - watch.since > health.timeout or state["ActiveState"] in ("failed", "inactive")):
+    late = now - watch.since > health.timeout and watch.answered in (0.0, now)
+    if watch.pending and (late or state["ActiveState"] in ("failed", "inactive")):
         watch.failure = f"did not become healthy within {health.timeout:.0f} s ({health}): {watch.complaint}"
 
 
@@ -109,16 +117,29 @@ def _ask_all(watches: list[_Watch]) -> dict[str, str]:
     return {unit: answer.result() for unit, answer in answers.items()}
 
 
+def _answered_by_others(watches: list[_Watch], states: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """Return the units whose port is not held by a process of theirs: a proxy answers, or who took the port first."""
+    ports = {watch.unit: watch.service.health.port for watch in watches if watch.service.health}
+    groups = listening_groups({port for port in ports.values() if port})
+    return {
+        unit
+        for unit, port in ports.items()
+        if port and not any(is_inside(group, states[unit]["ControlGroup"]) for group in groups[port])
+    }
+
+
 def _look(watches: list[_Watch]) -> None:
     """Look once at every pending unit."""
     states = systemd.show([watch.unit for watch in watches], _PROPERTIES)
     complaints = _ask_all(
         [watch for watch in watches if watch.service.health and states[watch.unit]["ActiveState"] == "active"]
     )
+    others = _answered_by_others([watch for watch in watches if complaints.get(watch.unit) == ""], states)
     now = time.monotonic()
     for watch in watches:
         if watch.service.health:
-            _judge_health(watch, watch.service.health, states[watch.unit], complaints.get(watch.unit), now)
+            apart = max(_APART, watch.service.settle_sec) if watch.unit in others else _APART
+            _judge_health(watch, watch.service.health, states[watch.unit], complaints.get(watch.unit), now, apart)
         else:
             _judge_plain(watch, states[watch.unit], now)
 

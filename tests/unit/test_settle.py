@@ -77,6 +77,11 @@ HEALTH = {
     "another process answered": ([(UP, "", 101.0), ({**UP, "MainPID": "8"}, "", 102.1)], "pending"),
     "failed in between": ([(UP, "", 101.0), (UP, "refused", 101.5), (UP, "", 102.1)], "pending"),
     "a restart is allowed until the time is up": ([(DEAD, None, 101.0), (UP, "", 105.0), (UP, "", 106.1)], "done"),
+    "answered first when the time was nearly up": ([(UP, "", 129.9), (UP, "", 131.0)], "done"),
+    "each process answered once, the time is up": (
+        [(UP, "", 126.0), (DEAD, None, 129.0), ({**UP, "MainPID": "8"}, "", 131.0)],
+        "did not become healthy within 30 s (tcp a:1): its process exited with status 3",
+    ),
     "never answered": (
         [(UP, "refused", 131.0)],
         "did not become healthy within 30 s (tcp a:1): refused",
@@ -95,6 +100,15 @@ def test_a_daemon_with_a_health_check(case):
     for state, complaint, now in looks:
         settle._judge_health(one, one.service.health, state, complaint, now)
     assert (one.failure or ("done" if one.done else "pending")) == expected
+
+
+def test_an_answer_of_somebody_else_must_go_on_for_longer():
+    one = watch(health={"tcp": "a:1"})
+    for now in (101.0, 104.0, 108.9):
+        settle._judge_health(one, one.service.health, UP, "", now, apart=8.0)
+        assert one.pending
+    settle._judge_health(one, one.service.health, UP, "", 109.0, apart=8.0)
+    assert one.done
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
