@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 
 #: proc(5), ``/proc/net/tcp``: the state of a socket that listens.
 _LISTEN = "0A"
@@ -38,14 +39,15 @@ def _rows() -> list[str]:
 
 def _sockets_of(process: str) -> set[str]:
     """Return the inodes of the sockets that a process holds; none when it has ended or hides them."""
-    found = set()
-    try:
-        for name in os.listdir(f"/proc/{process}/fd"):
-            target = os.readlink(f"/proc/{process}/fd/{name}")
-            if target.startswith("socket:["):
-                found.add(target[len("socket:[") : -1])
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return set()
+    found: set[str] = set()
+    folder = f"/proc/{process}/fd"
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        for name in os.listdir(folder):
+            # One of its files may be closed by now.
+            with suppress(FileNotFoundError):
+                target = os.readlink(f"{folder}/{name}")
+                if target.startswith("socket:["):
+                    found.add(target[len("socket:[") : -1])
     return found
 
 
