@@ -22,7 +22,7 @@ from report import BAR_SIZE, bars, machine, rows, table, write
 REPETITIONS = 5
 #: What takes minutes is repeated less, so that the whole stays below twelve of them.
 FEWER = {(IDIOMATIC.name, BAR_SIZE): 2}
-#: The quick run repeats while a bar is missed, until so many seconds have passed.
+#: The quick run repeats so often at least, unless the machine is slow, and while a bar is missed, for so many seconds.
 QUICK_LEAST, QUICK_MOST, QUICK_SECONDS = 3, 9, 45.0
 
 
