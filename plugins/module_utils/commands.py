@@ -121,6 +121,8 @@ def run(
     ``extra`` goes into its environment, ``held`` are file descriptors that stay open in it. After ``timeout``
     seconds it is killed with its whole session, and :class:`EnvironmentFailure` raised; so is a program that is not there.
     """
+    if os.getuid() != os.geteuid():
+        raise ValueError("a program started inside acting_as() could become root again")
     as_user = {} if os.geteuid() == user.uid else {"user": user.uid, "group": user.gid, "extra_groups": user.groups}
     try:
         # The core knows no AnsibleModule, whose run_command is wanted there.

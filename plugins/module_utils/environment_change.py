@@ -72,7 +72,8 @@ class Change:
         self.observed: Observed = examined.observed
         self.pip = pip
         self.outcome = Outcome()
-        self.generation = read_generation(self.path)
+        with acting_as(self.user):
+            self.generation = read_generation(self.path)
         self.unfinished = examined.observed.state.journal
         self.before: dict[str, Optional[str]] = {}
         self.aside = os.path.join(self.path, ASIDE_FOLDER)
@@ -133,9 +134,10 @@ class Change:
     def _versions_before(self) -> dict[str, Optional[str]]:
         """Return the version of each distribution that changes; an unfinished run's notes are older, and win."""
         before: dict[str, Optional[str]] = {}
-        for step in self.plan.steps:
-            kept = removable(self.observed.distributions.get(step.pin.name, []))
-            before[step.pin.name] = kept.version if kept else None
+        with acting_as(self.user):
+            for step in self.plan.steps:
+                kept = removable(self.observed.distributions.get(step.pin.name, []))
+                before[step.pin.name] = kept.version if kept else None
         return {**before, **(self.unfinished.before if self.unfinished else {})}
 
     def _conflicts_before(self) -> Optional[list[str]]:
@@ -290,6 +292,8 @@ class Change:
         extra = [name for name, version in wrong.items() if version is None]
         lines = [f"{name}=={version}" for name, version in wrong.items() if version is not None]
         failure = ""
+        with acting_as(self.user):
+            self._write_journal(INSTALLING)
         remove_all(leftovers(self.observed.sites), self.user)
         try:
             if extra:

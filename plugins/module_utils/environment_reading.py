@@ -13,7 +13,7 @@ from typing import NoReturn, Optional
 
 from .commands import EnvironmentFailure, User, acting_as, check_can_become, current_user, user_named, user_with
 from .dist_info import Distribution, installed_distributions, leftovers, verify_files, without_shared
-from .environment_marks import CREATING, read_journal
+from .environment_marks import CREATING, Journal, read_journal
 from .environment_plan import Installed, Plan, State, plan
 from .environments import DEFAULT_PYTHON, Environment
 from .interpreters import Interpreter, ask_interpreter
@@ -108,35 +108,44 @@ def _is_seed_only(distributions: Mapping[str, list[Distribution]]) -> bool:
     return len(pips) != 1 or bool(verify_files(pips[0]).missing)
 
 
+def _half_made(virtualenv: str, journal: Optional[Journal], why: str) -> Observed:
+    """Return that the environment has yet to be made, unless it holds distributions that would be lost."""
+    held = set(installed_distributions(sites_of(virtualenv))) - set(SEED)
+    if held:
+        raise EnvironmentFailure(
+            f"virtualenv: {why} Its Python is gone or was upgraded: install it again, or remove {virtualenv}, and run again."
+        )
+    return Observed(State(False, journal=journal))
+
+
 def observe(virtualenv: str, user: User, names: Iterable[str]) -> Observed:
     """Return what is at the path; the files of the distributions in ``names`` are verified.
 
-    Raises :class:`EnvironmentFailure` when something else is there, or an environment whose interpreter does not run.
+    Files are read as ``user``: a link in the environment leads only to what the user may read. Raises
+    :class:`EnvironmentFailure` when something else is there, or an environment whose interpreter does not run.
     """
-    journal = read_journal(virtualenv)
+    with acting_as(user):
+        journal = read_journal(virtualenv)
     if not holds_environment(virtualenv) or (journal is not None and journal.phase == CREATING):
         return Observed(State(False, journal=journal))
+    python = python_of(virtualenv)
     try:
-        interpreter = ask_interpreter(python_of(virtualenv), user)
+        interpreter = ask_interpreter(python, user)
     except EnvironmentFailure as failure:
-        if set(installed_distributions(sites_of(virtualenv))) - set(SEED):
-            raise EnvironmentFailure(
-                f"virtualenv: {failure} Its Python is gone or was upgraded: install it again, or remove {virtualenv}, and run again."
-            ) from None
-        return Observed(State(False, journal=journal))
+        return _half_made(virtualenv, journal, str(failure))
     if not interpreter.virtual or not interpreter.sites:
-        return Observed(State(False, journal=journal))
-    distributions = installed_distributions(interpreter.sites)
-    if _is_seed_only(distributions):
-        return Observed(State(False, journal=journal))
-    wanted = {*names, *(journal.before if journal else ())}
-    state = State(
-        complete=True,
-        installed={name: _installed(name, distributions) for name in sorted(wanted) if name in distributions},
-        leftovers=tuple(os.path.basename(path) for path in leftovers(interpreter.sites)),
-        journal=journal,
-    )
-    return Observed(state, distributions, interpreter)
+        version = interpreter.markers["python_version"]
+        return _half_made(
+            virtualenv, journal, f"{python} is Python {version}, which this environment was not made for."
+        )
+    with acting_as(user):
+        distributions = installed_distributions(interpreter.sites)
+        if _is_seed_only(distributions):
+            return Observed(State(False, journal=journal))
+        wanted = {*names, *(journal.before if journal else ())}
+        installed = {name: _installed(name, distributions) for name in sorted(wanted) if name in distributions}
+        left = tuple(os.path.basename(path) for path in leftovers(interpreter.sites))
+    return Observed(State(True, installed, left, journal), distributions, interpreter)
 
 
 def _markers(
@@ -160,11 +169,15 @@ def _markers(
     return ask_interpreter(python, user).markers
 
 
+def _may_write(folder: str) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
+
+
 def _check_writable(environment: Environment, observed: Observed, user: User) -> None:
     """Refuse a user that may not write where pip would, before pip finds out half-way."""
-    folders = observed.sites or ((environment.virtualenv,) if os.path.isdir(environment.virtualenv) else ())
+    folders = [environment.virtualenv, os.path.join(environment.virtualenv, "bin"), *observed.sites]
     with acting_as(user):
-        closed = [folder for folder in folders if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True)]
+        closed = [folder for folder in folders if os.path.isdir(folder) and not _may_write(folder)]
     if closed:
         expected = f"a user that may write to {closed[0]}"
         _refuse(environment, "run_as", user.name, expected, "Change its owner, or name the owner")

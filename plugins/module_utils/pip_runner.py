@@ -145,7 +145,7 @@ class Pip:
 
     def _change(self, arguments: Sequence[str], variables: Mapping[str, str]) -> None:
         argv = [self._python, "-I", "-m", "pip", *arguments]
-        output = self.run(argv, {"PIP_NO_COLOR": "1", **variables})
+        output = self.run(argv, {"PIP_NO_COLOR": "1", "PIP_USER": "0", **variables})
         if output.status:
             raise PipFailure(self.masked(meaningful_lines(output)) or f"pip ended with status {output.status}.")
 

@@ -235,6 +235,8 @@ def test_files_and_programs_are_those_of_the_user(tmp_path: Path) -> None:
         (open_to_all / "mine").write_text("x")
         with pytest.raises(PermissionError):
             (tmp_path / "closed").write_text("x")
+        with pytest.raises(ValueError, match="could become root again"):
+            run(["/bin/true"], NOBODY)
     assert (open_to_all / "mine").stat().st_uid == NOBODY.uid
     (tmp_path / "closed").write_text("we are ourselves again")
     output = run(["/bin/sh", "-c", "id -u; id -G; pwd; umask; cat"], NOBODY)

@@ -43,6 +43,7 @@ LATER = {
 }
 OLDER = {"flask": "2.0.3", "werkzeug": "2.0.3"}
 PYTHON = "/usr/bin/python3"
+NOBODY = 65534
 RUN_MODULE = """
 import json, sys
 from ansible.module_utils.testing import patch_module_args

@@ -15,6 +15,7 @@ import pytest
 from pip_pinned_environments import (
     FLASK,
     LATER,
+    NOBODY,
     applied,
     changes,
     digest_of,
@@ -28,8 +29,6 @@ from pip_pinned_environments import (
     tree,
     wheel,
 )
-
-NOBODY = 65534
 
 
 def test_a_missing_environment_is_made_and_filled(place, wheelhouse):

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 
 from pip_pinned_environments import (
     FLASK,
     LATER,
+    NOBODY,
     PYTHON,
     applied,
     archive_of,
@@ -114,6 +117,33 @@ def test_an_environment_without_pip(place, tmp_path):
     message = refused(virtualenv, pins=["one==2"])
     assert message.startswith(f"virtualenv: {virtualenv} was made without pip")
     assert message.endswith(f"Run {virtualenv}/bin/python -m ensurepip once, then run again.")
+
+
+def test_what_was_new_is_taken_away_again(bare_env, tmp_path):
+    wheel(tmp_path, "one", "1", requires=["two>=1"])
+    result = module(bare_env, pins=["one==1"], find_links=[str(tmp_path)], no_index=True)
+    assert "- one 1 requires two, which is not installed." in result["msg"]
+    assert result["msg"].endswith(f"The versions from before are back in {bare_env}.")
+    assert not list(site_of(bare_env).glob("one*")) and not (bare_env / "stability-change.json").exists()
+
+
+def test_files_of_an_environment_are_read_as_its_owner(bare_env, place):
+    """A link to what only root may read must not be followed, nor shown, nor copied."""
+    secret = place / "secret"
+    secret.write_text('{"generation": "what only root may read"}')
+    secret.chmod(0o600)
+    for path in [bare_env, *bare_env.rglob("*")]:
+        os.lchown(path, NOBODY, NOBODY)
+    (bare_env / "stability-generation.json").symlink_to(secret)
+    result = module(bare_env, pins=["stability-nowhere==1"], no_index=True)
+    assert result["failed"] and "Permission denied" in result["msg"]
+    assert "what only root" not in json.dumps(result)
+
+
+def test_an_environment_whose_python_was_upgraded(flask_env):
+    (flask_env / "lib" / site_of(flask_env).parent.name).rename(flask_env / "lib" / "python3.5")
+    message = refused(flask_env, pins=pins())
+    assert "which this environment was not made for. Its Python is gone or was upgraded" in message
 
 
 def test_an_environment_whose_python_is_gone(flask_env):
