@@ -224,7 +224,7 @@ class Change:
             output = self.pip.run(argv, self._activated(), SMOKE_TEST_TIMEOUT)
         except EnvironmentFailure as failure:
             raise GateFailure(f"smoke_test: {failure}") from None
-        self.outcome.smoke_tested = True
+        self.outcome.smoke_tested = output.status == 0
         if output.status:
             said = self.pip.masked(last_lines(output))
             raise GateFailure(f"smoke_test ended with status {output.status}:\n{said}")

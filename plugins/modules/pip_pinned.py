@@ -172,7 +172,9 @@ virtualenv:
   returned: always
   sample: /opt/api/venv
 reinstalled:
-  description: What was installed, or in check mode would be, sorted by name.
+  description:
+    - What was installed, or in check mode would be, sorted by name.
+    - When the module fails it is what was tried, and the message says what the virtual environment holds.
   type: list
   elements: dict
   returned: always

@@ -12,21 +12,22 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from pip_pinned_environments import DJANGO, FLASK, PYTHON, Index, download, make_environment, wheel
+from pip_pinned_environments import DJANGO, FLASK, MEMORY, PYTHON, Index, download, make_environment, wheel
 
 
 @pytest.fixture
 def place():
     """A folder that every user may enter, unlike pytest's own."""
-    with tempfile.TemporaryDirectory(prefix="stability-test-") as folder:
+    with tempfile.TemporaryDirectory(prefix="stability-test-", dir=MEMORY) as folder:
         os.chmod(folder, 0o755)
         yield Path(folder)
 
 
 @pytest.fixture(scope="session")
-def templates(tmp_path_factory):
-    """The folder of the environments that the tests start from, and of the one that downloads."""
-    return tmp_path_factory.mktemp("templates")
+def templates():
+    """The folder of the environments that the tests start from."""
+    with tempfile.TemporaryDirectory(prefix="stability-test-", dir=MEMORY) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -67,11 +67,11 @@ def test_a_conflict_is_refused_and_the_version_from_before_put_back(flask_env, w
     assert result["msg"].endswith(f"The versions from before are back in {flask_env}.")
     assert runs(flask_env, "import flask, importlib.metadata as m; print(m.version('werkzeug'))") == FLASK["werkzeug"]
     assert generation(flask_env) != was
-    assert applied(flask_env, pins=pins(), find_links=[str(wheelhouse)], no_index=True)["changed"] is False
+    assert module(flask_env, pins=pins())["changed"] is False
     ignored = module(flask_env, pip_check="ignore", **options)
     assert ignored["changed"] and ignored["conflicts"] == {"before": None, "after": None}
     # The conflict is an old one now: a change beside it goes through, and strict fails without any change.
-    beside = applied(flask_env, pins=[f"click=={LATER['click']}"], find_links=[str(wheelhouse)], no_index=True)
+    beside = module(flask_env, pins=[f"click=={LATER['click']}"], find_links=[str(wheelhouse)], no_index=True)
     assert beside["conflicts"]["before"] == beside["conflicts"]["after"] != []
     strict = {"pins": [f"click=={LATER['click']}"], "pip_check": "strict"}
     assert refused(flask_env, **strict).startswith("pip check found conflicts:\n- ")
@@ -138,6 +138,50 @@ def test_files_of_an_environment_are_read_as_its_owner(bare_env, place):
     result = module(bare_env, pins=["stability-nowhere==1"], no_index=True)
     assert result["failed"] and "Permission denied" in result["msg"]
     assert "what only root" not in json.dumps(result)
+
+
+def python_with(place, lines):
+    """Write a program that is Python, but for what the shell ``lines`` do first."""
+    program = place / "python"
+    program.write_text(f'#!/bin/sh\n{lines}\nexec {PYTHON} "$@"\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_an_environment_that_cannot_be_made(place, tmp_path):
+    """First venv fails, then it makes an environment without pip; what is there is completed in the end."""
+    virtualenv = place / "venv"
+    failing = python_with(place, 'case "$*" in *venv*) echo "ERROR: no ensurepip here"; exit 1;; esac')
+    result = module(virtualenv, pins=[], python=failing)
+    assert result["msg"] == (
+        f"{virtualenv} cannot be made with {failing}:\nERROR: no ensurepip here\nThe next run completes what is there."
+    )
+    without_pip = python_with(place, f'case "$*" in *venv*) exec {PYTHON} "$@" --without-pip;; esac')
+    result = module(virtualenv, pins=[], python=without_pip)
+    assert result["msg"] == f"{virtualenv} was made, but has no pip. Is the Python module ensurepip installed?"
+    assert module(virtualenv, pins=[])["created"]
+    assert not module(virtualenv, pins=[])["changed"]
+
+
+def test_a_pip_that_cannot_check(bare_env, tmp_path):
+    (site_of(bare_env) / "pip" / "_internal" / "commands" / "check.py").write_text("raise ImportError('broken')\n")
+    message = refused(bare_env, pins=[], pip_check="strict")
+    assert message == "pip check could not check the environment. Nothing was changed."
+    wheel(tmp_path, "one", "1")
+    result = module(bare_env, pins=["one==1"], find_links=[str(tmp_path)], no_index=True)
+    assert result["msg"].startswith("pip check could not check the environment.\nThe versions from before are back")
+
+
+def test_a_smoke_test_that_destroys_the_environment(bare_env, tmp_path):
+    wheel(tmp_path, "one", "1")
+    destroy = ["/bin/sh", "-c", f"rm {bare_env}/bin/python*; echo gone; exit 3"]
+    options = {"pins": ["one==1"], "find_links": [str(tmp_path)], "no_index": True}
+    result = module(bare_env, smoke_test=destroy, **options)
+    assert result["msg"].startswith(
+        "smoke_test ended with status 3:\ngone\nThe environment could not be put back: virtualenv: "
+    )
+    assert result["msg"].endswith("Run again when that is mended; it finishes this change.")
+    assert not result["smoke_tested"]
 
 
 def test_an_environment_whose_python_was_upgraded(flask_env):
