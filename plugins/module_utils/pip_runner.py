@@ -29,6 +29,8 @@ _MOST_LINES = 20
 _NOISE = re.compile(
     r"(?:\[notice\]|DEPRECATION:|WARNING: (?:Running pip as|The script|There was an error checking|You are using))"
 )
+#: What pip says when it gives up on an address.
+_UNREACHABLE = re.compile(r"Retrying \(Retry\(total=0|Could not fetch URL")
 #: ``pip check`` says it in the same words from pip 20 to 26.
 _WRONG_VERSION = re.compile(r"(?P<who>\S+) \S+ has requirement (?P<what>.+), but you have (?P<have>.+)\.\Z")
 _NOT_INSTALLED = re.compile(r"(?P<who>\S+) \S+ requires (?P<what>.+), which is not installed\.\Z")
@@ -57,7 +59,7 @@ def meaningful_lines(output: Output) -> str:
     lines = _lines(output)
     errors = [index for index, line in enumerate(lines) if re.match(r"\s*(?:ERROR|error)\b", line)]
     chosen = lines[errors[0] :] if errors else lines
-    retries = [line for line in lines[: errors[0]] if "Retrying (Retry(total=0" in line] if errors else []
+    retries = [line for line in lines[: errors[0]] if _UNREACHABLE.search(line)] if errors else []
     return "\n".join((retries[-1:] + chosen)[-_MOST_LINES:])
 
 

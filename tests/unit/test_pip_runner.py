@@ -64,6 +64,12 @@ def test_the_end_of_what_pip_said_from_its_first_error_on() -> None:
     assert said.splitlines() == [retry.format(0), "ERROR: No matching distribution found for x==1", "  detail"]
 
 
+def test_an_address_that_could_not_be_fetched_is_kept() -> None:
+    stderr = "Could not fetch URL http://x/: connection error\nchatter\nERROR: nothing found"
+    said = meaningful_lines(Output(1, "", stderr))
+    assert said.splitlines() == ["Could not fetch URL http://x/: connection error", "ERROR: nothing found"]
+
+
 def test_what_pip_said_without_calling_it_an_error() -> None:
     lines = [f"line {number}" for number in range(30)]
     assert meaningful_lines(Output(1, "\n".join(lines), "")).splitlines() == lines[-20:]
