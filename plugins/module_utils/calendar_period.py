@@ -21,6 +21,13 @@ _SHARE = 0.95
 _ELAPSE = re.compile(
     r"(?:Next elapse|Iter\. #\d+|Iteration #\d+): \w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC\s*$"
 )
+#: Begins what is printed about one expression; the first of the two lines is left out where both would say the same.
+_BEGIN = re.compile(r"^ *(?:Original form: .*\n *)?Normalized form: ", re.MULTILINE)
+
+
+def by_expression(printed: str) -> list[str]:
+    """Return what ``systemd-analyze calendar`` printed about each of several expressions, in their order."""
+    return _BEGIN.split(printed)[1:]
 
 
 def elapses(printed: str) -> list[float]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from . import systemd_host as systemd
-from .calendar_period import ITERATIONS, elapses, retry_window, shortest_period
+from .calendar_period import ITERATIONS, by_expression, elapses, retry_window, shortest_period
 from .problems import Problem, show
 from .services import Service
 from .unit_files import RetryWindow
@@ -86,26 +86,42 @@ def check_directives(services: Iterable[Service]) -> list[Problem]:
     return problems
 
 
+def _calendars(jobs: Iterable[Service]) -> dict[str, str]:
+    """Return what systemd prints about each calendar expression, from one call; nothing when it refuses one of them."""
+    expressions = list(dict.fromkeys(name for job in jobs for name in job.values["on_calendar"]))
+    printed = systemd.calendar(expressions, ITERATIONS) if expressions else None
+    parts = by_expression(printed.stdout) if printed and not printed.status else []
+    return dict(zip(expressions, parts)) if len(parts) == len(expressions) else {}
+
+
 def retry_windows(services: Iterable[Service]) -> tuple[dict[str, RetryWindow], list[Problem]]:
     """Return the retry window of each job, by service name, and what is wrong with the jobs' calendars."""
     windows, problems = {}, []
-    for service in services:
-        if not service.is_job:
-            continue
+    jobs = [service for service in services if service.is_job]
+    known = _calendars(jobs)
+    for service in jobs:
         expressions: Sequence[str] = service.values["on_calendar"]
-        printed = systemd.calendar(expressions, ITERATIONS)
-        if printed.status:
-            complaint = (printed.stderr.strip().splitlines() or ["refused by systemd-analyze calendar"])[-1]
-            expected = "a calendar expression of systemd.time(7)"
-            problems.append(_problem(service, ".on_calendar", show(list(expressions)), expected, complaint.rstrip(".")))
-            continue
+        if known:
+            text = "\n".join(known[name] for name in expressions)
+        else:
+            printed = systemd.calendar(expressions, ITERATIONS)
+            if printed.status:
+                complaint = (printed.stderr.strip().splitlines() or ["refused by systemd-analyze calendar"])[-1]
+                problems.append(_problem_with_calendar(service, complaint))
+                continue
+            text = printed.stdout
         try:
-            windows[service.name] = retry_window(service, shortest_period(elapses(printed.stdout)))
+            windows[service.name] = retry_window(service, shortest_period(elapses(text)))
         except ValueError as error:
             asked = show(service.values["retries"])
             remedy = "Lower retries or restart_sec, so that the last try is over before the next calendar time"
             problems.append(_problem(service, ".retries", asked, str(error), remedy))
     return windows, problems
+
+
+def _problem_with_calendar(service: Service, complaint: str) -> Problem:
+    found, expected = show(list(service.values["on_calendar"])), "a calendar expression of systemd.time(7)"
+    return _problem(service, ".on_calendar", found, expected, complaint.rstrip("."))
 
 
 def _made_by_systemd(service: Service, path: str) -> bool:

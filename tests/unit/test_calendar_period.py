@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils.calendar_period import (
+    by_expression,
     elapses,
     retry_window,
     shortest_period,
@@ -28,10 +29,34 @@ Normalized form: Wed *-*-* 06:00:00
     Next elapse: Wed 2024-01-03 06:00:00 UTC
        From now: 2 years 10 months ago
 """
+#: As for a list of three: the second is written in its normalized form already.
+THREE = """\
+  Original form: daily
+Normalized form: *-*-* 00:00:00
+    Next elapse: Tue 2024-01-02 00:00:00 UTC
+       From now: 2 years 10 months ago
+
+Normalized form: *-*-* 03:00:00
+    Next elapse: Mon 2024-01-01 03:00:00 UTC
+       From now: 2 years 10 months ago
+       Iter. #2: Tue 2024-01-02 03:00:00 UTC
+       From now: 2 years 10 months ago
+
+  Original form: 2020-01-01
+Normalized form: 2020-01-01 00:00:00
+    Next elapse: never
+"""
 
 
 def job(**keys: object):
     return parse_services([{"name": "a", "user": "a", "exec_start": ["/a"], "on_calendar": ["daily"], **keys}])[0]
+
+
+def test_what_is_printed_about_several_expressions_is_told_apart():
+    parts = by_expression(THREE)
+    assert [part.splitlines()[0] for part in parts] == ["*-*-* 00:00:00", "*-*-* 03:00:00", "2020-01-01 00:00:00"]
+    assert [len(elapses(part)) for part in parts] == [1, 2, 0]
+    assert by_expression("") == []
 
 
 def test_times_are_read_from_what_systemd_analyze_prints():
