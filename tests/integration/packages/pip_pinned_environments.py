@@ -149,10 +149,9 @@ def applied(virtualenv, **options):
     assert not result.get("failed"), result["msg"]
     for key in ("changed", "reinstalled", "created", "leftovers", "finished", "diff"):
         assert predicted[key] == result[key], key
-    if options.get("reinstall") != "always":
-        again = module(virtualenv, **options)
-        assert (again["changed"], again["reinstalled"], again["commands"]) == (False, [], [])
-        assert again["diff"]["before"] == again["diff"]["after"] == ""
+    again = module(virtualenv, **options)
+    assert (again["changed"], again["reinstalled"], again["commands"]) == (False, [], [])
+    assert again["diff"]["before"] == again["diff"]["after"] == ""
     return result
 
 

@@ -113,7 +113,7 @@ def test_two_owners_of_one_file_are_at_peace(bare_env, tmp_path):
     wheel(tmp_path, "two", "1", {"tests/__init__.py": "two\n"})
     options = {"pins": ["one==1", "two==1"], "find_links": [str(tmp_path)], "no_index": True}
     applied(bare_env, **options)
-    always = applied(bare_env, reinstall="always", **options)
+    always = module(bare_env, reinstall="always", **options)
     assert changes(always) == {"one": ("1", "1", "requested always"), "two": ("1", "1", "requested always")}
 
 

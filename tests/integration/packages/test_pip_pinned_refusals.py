@@ -85,7 +85,7 @@ def test_what_cannot_be_put_back_is_said(flask_env, tmp_path, wheelhouse):
     assert "The versions from before could not be put back" in result["msg"]
     assert f"- werkzeug: 2.0.3 (before: {FLASK['werkzeug']})" in result["msg"]
     assert (flask_env / "stability-change.json").exists()
-    healed = applied(flask_env, pins=pins(), find_links=[str(wheelhouse)], no_index=True)
+    healed = module(flask_env, pins=pins(), find_links=[str(wheelhouse)], no_index=True)
     assert healed["finished"] and changes(healed)["werkzeug"] == ("2.0.3", FLASK["werkzeug"], "version")
 
 
