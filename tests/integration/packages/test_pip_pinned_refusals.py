@@ -15,7 +15,6 @@ from pip_pinned_environments import (
     LATER,
     NOBODY,
     PYTHON,
-    applied,
     archive_of,
     changes,
     generation,
