@@ -52,6 +52,11 @@ class Case:
         """Where everything that Molecule prints goes."""
         return FOLDER / f"{self.host}.log"
 
+    def forget(self) -> None:
+        """Remove the folder and the log."""
+        shutil.rmtree(self.folder)
+        self.log.unlink()
+
     def command(self, keep: bool) -> list[str]:
         """Return the command that runs this case; ``keep`` leaves its host in place."""
         base = ["molecule", "--base-config", str(MOLECULE / "base" / "config.yml")]
@@ -95,18 +100,32 @@ class Cases:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
             status = self.running[case].wait()
         return status, case.log.read_text(errors="replace"), time.monotonic() - begun
 
     def stop(self) -> None:
-        """Kill what runs and remove its hosts."""
+        """Kill what runs and remove its hosts and folders."""
         for process in self.running.values():
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            # Each worker of Ansible leads a session of its own: killing a process group would not reach it.
+            for pid in tree(process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         if self.running:
             subprocess.run([str(HOSTS), "down", *(case.host for case in self.running)], check=True)
+        for case in self.running:
+            case.forget()
+
+
+def tree(root: int) -> list[int]:
+    """Return the ids of a process and of all processes below it."""
+    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(pid): int(parent) for pid, parent in map(str.split, listed.splitlines())}
+
+    def below(pid: int) -> list[int]:
+        return [pid] + [found for child, parent in parents.items() if parent == pid for found in below(child)]
+
+    return below(root)
 
 
 def remove_leftovers() -> None:
@@ -157,8 +176,7 @@ def run_all(cases: list[Case], jobs: int, keep: bool) -> int:
             if keep:
                 print(f"molecule: look inside: {HOSTS.relative_to(CHECKOUT)} exec {case.host} -- bash; {case.log}")
             else:
-                shutil.rmtree(case.folder)
-                case.log.unlink()
+                case.forget()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         runner.stop()
@@ -180,6 +198,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     remove_leftovers()
     cases = [Case(name, release) for release in options.release or releases for name in options.scenario or scenarios]
+    print(f"molecule: {len(cases)} scenarios, {options.jobs} at a time; logs in {FOLDER.relative_to(CHECKOUT)}", flush=True)
     begun = time.monotonic()
     try:
         failures = run_all(cases, options.jobs, options.keep)

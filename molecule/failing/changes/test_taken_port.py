@@ -26,10 +26,12 @@ def test_a_new_service_fails_the_play_and_stays(node, deployment):
     assert node.show("late.service", "Restart", "StartLimitIntervalUSec") == ["always", "0"]
 
 
-def test_the_second_run_fails_as_well(node, deployment):
-    run = deployment.run(more=[LATE])
+def test_an_answer_of_the_service_that_holds_the_port_does_not_count(node, deployment):
+    run = deployment.run(more=[{**LATE, "health": {"http": "http://127.0.0.1:8000/healthz", "timeout": 12}}])
     assert run.failed
-    assert "late.service did not stay up" in run.message
+    assert "late.service did not become healthy within 12 s (http://127.0.0.1:8000/healthz)" in run.message
+    assert [one["unit"] for one in run.all("failed_units")] == ["late.service"]
+    assert node.state("holder.service") == "active"
 
 
 def test_a_free_port_mends_it(node, deployment):
