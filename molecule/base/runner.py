@@ -198,7 +198,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     remove_leftovers()
     cases = [Case(name, release) for release in options.release or releases for name in options.scenario or scenarios]
-    print(f"molecule: {len(cases)} scenarios, {options.jobs} at a time; logs in {FOLDER.relative_to(CHECKOUT)}", flush=True)
+    print(
+        f"molecule: {len(cases)} scenarios, {options.jobs} at a time; logs in {FOLDER.relative_to(CHECKOUT)}",
+        flush=True,
+    )
     begun = time.monotonic()
     try:
         failures = run_all(cases, options.jobs, options.keep)
