@@ -17,7 +17,7 @@ import stage
 from common import HostsError, cache
 from screen import Screen, table
 from stage import DemoError
-from verdicts import Event, Verdict, judge
+from verdicts import Event, Verdict, judge, times
 
 INTRODUCTION = """\
 What you will see: a shop made of Flask, gunicorn, httpx and Jinja, deployed on a Debian host with one playbook.
@@ -74,6 +74,8 @@ def tell(screen: Screen, event: Event) -> None:
         if event.get("last_words") is False:
             journal.append("(what it printed just before is not there: it was still in a buffer)")
         screen.say(unit + screen.paint(watched, "bad"), *journal)
+    elif "runs" in event:
+        screen.say(f"{unit}ran {times(len(event['runs']))} meanwhile", *(f"journal: {line}" for line in event["runs"]))
 
 
 def summarise(screen: Screen, verdicts: list[Verdict]) -> None:

@@ -111,6 +111,13 @@ def records(unit: str, since: float) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def shown(record: dict[str, Any]) -> str:
+    """Return a record the way journalctl shows it, with milliseconds."""
+    seconds = int(record["__REALTIME_TIMESTAMP"]) / 1e6
+    clock = time.strftime("%H:%M:%S", time.localtime(seconds)) + f".{int(seconds * 1000) % 1000:03d}"
+    return f"{clock} {record.get('SYSLOG_IDENTIFIER', '?')}[{record.get('_PID', '?')}]: {record['MESSAGE']}"
+
+
 def excerpt(unit: str, since: float, pid: int, mark: str = "") -> list[str]:
     """Return the telling records: of systemd, the first of process ``pid``, and those with ``mark``."""
     chosen = []
@@ -121,9 +128,7 @@ def excerpt(unit: str, since: float, pid: int, mark: str = "") -> list[str]:
         spoken = spoken or first
         of_systemd = record.get("_PID") == "1" and any(phrase in text for phrase in TELLING)
         if of_systemd or first or (mark and mark in text):
-            seconds = int(record["__REALTIME_TIMESTAMP"]) / 1e6
-            clock = time.strftime("%H:%M:%S", time.localtime(seconds)) + f".{int(seconds * 1000) % 1000:03d}"
-            chosen.append(f"{clock} {record.get('SYSLOG_IDENTIFIER', '?')}[{record.get('_PID', '?')}]: {text}")
+            chosen.append(shown(record))
     return chosen
 
 
@@ -251,8 +256,8 @@ def fast_drills(limited: Target, baseline: Target) -> None:
 
 
 def job_runs(unit: str, since: float) -> list[str]:
-    """Return what the runs of the scheduled job printed since a time, one line a run."""
-    return [str(record["MESSAGE"]) for record in records(unit, since) if "report written" in str(record["MESSAGE"])]
+    """Return what the runs of the scheduled job printed since a time, one record a run."""
+    return [shown(record) for record in records(unit, since) if "report written" in str(record["MESSAGE"])]
 
 
 def drill_all(web: Target, bare: Target, limited: Target, fast: Target) -> None:

@@ -17,6 +17,11 @@ GIVEN_UP = "Start request repeated too quickly"
 EXIT_0 = "Deactivated successfully"
 
 
+def times(count: int) -> str:
+    """Return how often something happened, as a phrase."""
+    return {0: "never", 1: "once"}.get(count, f"{count} times")
+
+
 @dataclass(frozen=True)
 class Verdict:
     """One line of the summary; ``met`` says whether what happened is what was expected."""
@@ -69,9 +74,9 @@ def judge_web(events: Sequence[Event]) -> Verdict:
     met = len(story.kills) == len(back) == story.spoke_last() == WEB_KILLS and story.active and story.answers
     return Verdict(
         "web",
-        f"SIGKILL, {len(story.kills)} times running, each time as soon as it answered",
-        f"answered again {len(back)} times, {story.seconds()}; "
-        f"its last print() before the kill is in the journal {story.spoke_last()} times",
+        f"SIGKILL, {times(len(story.kills))} running, each time as soon as it answered",
+        f"answered again {times(len(back))}, {story.seconds()}; "
+        f"its last print() before the kill is in the journal {times(story.spoke_last())}",
         f"comes back {WEB_KILLS} times and answers; every last record is in the journal",
         met,
     )
@@ -97,7 +102,7 @@ def judge_report(events: Sequence[Event]) -> Verdict:
     return Verdict(
         "report",
         "left to its timer: every 20 s",
-        f"ran {runs} times while the others were killed; last result: {result}",
+        f"ran {times(runs)} while the others were killed; last result: {result}",
         "runs at its times",
         runs >= 1 and result == "success",
     )
@@ -124,8 +129,8 @@ def judge_limited(events: Sequence[Event]) -> Verdict:
     given_up = GIVEN_UP in story.journal
     return Verdict(
         "web-limited",
-        f"control, Restart=always, RestartSec=500ms, systemd's own limit: SIGKILL, {len(story.kills)} times",
-        f"came back {len(story.comebacks)} times, then {'given up' if given_up else 'not given up'}; "
+        f"control, Restart=always, RestartSec=500ms, systemd's own limit: SIGKILL, {times(len(story.kills))}",
+        f"came back {times(len(story.comebacks))}, then {'given up' if given_up else 'not given up'}; "
         f"in the end {story.final.get('ActiveState', 'unknown')}",
         "given up: 'Start request repeated too quickly'",
         given_up and bool(story.comebacks) and story.final.get("ActiveState") == "failed" and not story.answers,
@@ -139,8 +144,8 @@ def judge_fast(events: Sequence[Event]) -> Verdict:
     as_often = len(story.kills) >= len(control.kills) > 0
     return Verdict(
         "web-fast",
-        f"the baseline with restart_sec: 500ms: SIGKILL, {len(story.kills)} times, as fast",
-        f"came back {len(story.comebacks)} times; in the end it {'answers' if story.answers else 'does not answer'}",
+        f"the baseline with restart_sec: 500ms: SIGKILL, {times(len(story.kills))}, as fast",
+        f"came back {times(len(story.comebacks))}; in the end it {'answers' if story.answers else 'does not answer'}",
         "comes back every time, is never given up",
         as_often and len(story.kills) == len(story.comebacks) and not given_up and story.active and story.answers,
     )
