@@ -74,8 +74,8 @@ def judge_web(events: Sequence[Event]) -> Verdict:
     met = len(story.kills) == len(back) == story.spoke_last() == WEB_KILLS and story.active and story.answers
     return Verdict(
         "web",
-        f"SIGKILL, {times(len(story.kills))} running, each time as soon as it answered",
-        f"answered again {times(len(back))}, {story.seconds()}; "
+        f"SIGKILL as soon as it answers, again and again: {times(len(story.kills))}",
+        f"answered again: {times(len(back))}{f', {story.seconds()}' if back else ''}; "
         f"its last print() before the kill is in the journal {times(story.spoke_last())}",
         f"comes back {WEB_KILLS} times and answers; every last record is in the journal",
         met,
