@@ -58,7 +58,7 @@ def _group_of(process: str) -> str:
             lines = [line.rstrip("\n").split(":", 2) for line in stream]
     except (FileNotFoundError, ProcessLookupError):
         return ""
-    groups = {controllers: path for _, controllers, path in lines}
+    groups = {fields[1]: fields[2] for fields in lines}
     return groups.get("name=systemd") or groups.get("", "")
 
 
