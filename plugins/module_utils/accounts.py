@@ -45,7 +45,9 @@ def missing_accounts(services: Iterable[Service]) -> list[Account]:
         if service.is_absent:
             continue
         user, group = service.values["user"], service.values["group"] or ""
-        if group and group != user and not _exists("group", group):
+        # A user that has to be made brings the group of its name along.
+        brought = group == user and not _exists("user", user)
+        if group and not brought and not _exists("group", group):
             groups.setdefault(group, Account("group", group))
         if not _exists("user", user):
             home = service.values["working_directory"] or "/nonexistent"
