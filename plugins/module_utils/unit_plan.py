@@ -187,10 +187,19 @@ class _Planner:
             self.plan.disable.append(service.unit)
 
     def _plan_former_daemon(self, service: Service) -> None:
-        """Plan the end of the process of a daemon that has become a scheduled job."""
+        """Plan the end of the process of a daemon, ours or somebody else's, that has become a scheduled job.
+
+        A job is a oneshot unit whose processes end; while a daemon is up under its name, no calendar time starts it.
+        """
+        state = self.observed.units[service.unit]
+        if not service.is_job or state["ActiveState"] in ("inactive", "failed"):
+            return
         entry = self.observed.manifest.entries.get(service.unit)
-        up = self.observed.units[service.unit]["ActiveState"] not in ("inactive", "failed")
-        if service.is_job and entry and entry.started and up:
+        if entry:
+            daemon = entry.started is not None or entry.unfinished
+        else:
+            daemon = state["Type"] != "oneshot" or state["SubState"] == "exited"
+        if daemon:
             self.plan.retire[service.unit] = "it becomes a scheduled job"
 
     def wanted_start(self, service: Service, text: str) -> Started:

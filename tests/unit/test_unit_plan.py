@@ -29,6 +29,7 @@ JOB = {"name": "job", "user": "api", "exec_start": ["/bin/true"], "on_calendar":
 UP = {
     "ActiveState": "active",
     "SubState": "running",
+    "Type": "exec",
     "NeedDaemonReload": "no",
     "DropInPaths": "",
     "FragmentPath": "/etc/systemd/system/x",
@@ -54,7 +55,7 @@ NEW = Observed(
 )
 DEPLOYED = replace(
     NEW,
-    units=dict.fromkeys(UNITS, UP),
+    units={**dict.fromkeys(UNITS, UP), "job.service": {**UP, "Type": "oneshot", "SubState": "start"}},
     files=TEXTS,
     links={
         "api.service": frozenset({"multi-user.target.wants"}),
@@ -226,6 +227,24 @@ def test_a_daemon_that_becomes_a_job_is_stopped():
         "daemon-reload",
         "start api.timer: first start by the baseline",
     ]
+
+
+FORMER = {
+    "a hand-written daemon": (None, {}, True),
+    "a hand-written oneshot unit that stays active": (None, {"Type": "oneshot", "SubState": "exited"}, True),
+    "a hand-written job that runs": (None, {"Type": "oneshot", "SubState": "start"}, False),
+    "a daemon of ours whose first run was killed": (Entry("job", unfinished=True), {}, True),
+    "a job of ours that runs": (Entry("job"), {"Type": "oneshot", "SubState": "start"}, False),
+}
+
+
+@pytest.mark.parametrize("case", FORMER.values(), ids=FORMER)
+def test_what_ran_under_the_name_of_a_job_ends_unless_it_is_a_job_that_runs(case):
+    entry, properties, ends = case
+    observed = with_unit("job.service", **properties)
+    entries = {unit: kept for unit, kept in DEPLOYED.manifest.entries.items() if unit != "job.service"}
+    known = Manifest({**entries, **({"job.service": entry} if entry else {})})
+    assert ("stop job.service: it becomes a scheduled job" in actions(replace(observed, manifest=known))) == ends
 
 
 def test_a_job_that_becomes_a_daemon_loses_its_timer():
