@@ -44,16 +44,21 @@ class _Run:
         self.observed = observed
         self.manifest = observed.manifest
         self.began = time.time()
+        #: Units that systemd did not start, and why; a process that runs there is from before.
+        self.refused: dict[str, str] = {}
 
     def remember(self, unit: str, entry: m.Entry | None) -> None:
         self.manifest = self.manifest.with_entry(unit, entry)
 
     def retire(self) -> None:
-        """Stop and disable what ends while systemd still knows its unit file."""
+        """Stop what ends while systemd still knows its unit file."""
         if self.plan.retire:
             complaint = systemd.act("stop", list(self.plan.retire))
             if complaint:
                 raise systemd.HostError(f"systemctl stop failed: {complaint}")
+
+    def disable(self) -> None:
+        """Disable what is not to be pulled in; systemctl(1): this also removes a unit file that is a link."""
         if self.plan.disable:
             self._enable_or_disable("disable", self.plan.disable)
 
@@ -74,8 +79,8 @@ class _Run:
         if self.plan.removals:
             m.write_manifest(self.manifest)
 
-    def write_files(self) -> None:
-        """Keep foreign unit files, claim the units, then write.
+    def claim(self) -> None:
+        """Keep foreign unit files and claim the units, before any unit file is touched.
 
         So a killed run never loses a file, nor forgets an owner or a start that is owed.
         """
@@ -87,11 +92,15 @@ class _Run:
             for unit in units_of([service]):
                 entry = self.manifest.entries.get(unit) or m.Entry(service.name)
                 kept = entry.replaced or unit in foreign
-                started = entry.started if unit == service.switched_unit else None
-                claimed = replace(entry, service=service.name, started=started, replaced=kept)
-                self.remember(unit, replace(claimed, unfinished=entry.unfinished or unit in owed))
+                claimed = replace(entry, service=service.name, replaced=kept)
+                if unit == service.switched_unit:
+                    self.remember(unit, replace(claimed, unfinished=entry.unfinished or unit in owed))
+                else:
+                    self.remember(unit, replace(claimed, started=None, unfinished=False))
         if self.manifest != self.observed.manifest:
             m.write_manifest(self.manifest)
+
+    def write_files(self) -> None:
         write_files({change.path: change.after.encode("utf-8", "surrogateescape") for change in self.plan.files})
 
     def enable(self) -> None:
@@ -116,19 +125,23 @@ class _Run:
             _forget_past_times(timer)
 
     def switch(self) -> None:
-        """Stop, then (re)start, one call for each verb; whether a unit is up is judged afterwards."""
-        failed = [
-            switch.unit for switch in self.plan.switches if self.observed.units[switch.unit]["ActiveState"] == "failed"
-        ]
-        if failed:
-            systemd.act("reset-failed", failed)
+        """Stop, then (re)start, one call for each verb; whether a unit is up is judged afterwards.
+
+        A restart of a unit that waits for its automatic one would leave systemd's count of restarts as it is.
+        """
+        worn = [switch.unit for switch in self.plan.switches if _is_worn(self.observed.units[switch.unit])]
+        if worn:
+            systemd.act("reset-failed", worn)
         for verb in ("stop", "restart", "start"):
             units = [switch.unit for switch in self.plan.switches if switch.verb == verb]
-            if units:
-                systemd.act(verb, units)
+            before = systemd.show(units, ("InvocationID",)) if verb != "stop" else {}
+            complaint = systemd.act(verb, units) if units else ""
+            if complaint and before:
+                self.refused.update(_not_started(verb, before, complaint))
 
     def settle(self) -> dict[str, str]:
         chosen = units_to_settle(self.listed, self.plan)
+        chosen = {unit: service for unit, service in chosen.items() if unit not in self.refused}
         running = {unit: service for unit, service in chosen.items() if unit in self.plan.watch}
         return settle({unit: service for unit, service in chosen.items() if unit not in running}, running)
 
@@ -184,11 +197,12 @@ class _Run:
 
     def _run_as_before(self, units: list[str]) -> None:
         ran = [unit for unit in units if self.observed.units[unit]["ActiveState"] in ("active", "reloading")]
-        rested = [unit for unit in units if unit not in ran]
-        if ran:
-            systemd.act("restart", ran)
-        if rested:
-            systemd.act("stop", rested)
+        # What systemd refused to start may have been stopped for it, or still run as before.
+        verbs = {unit: "start" if unit in self.refused else "restart" for unit in ran}
+        for verb in ("start", "restart", "stop"):
+            chosen = [unit for unit in units if verbs.get(unit, "stop") == verb]
+            if chosen:
+                systemd.act(verb, chosen)
 
     def _excerpt(self, unit: str) -> list[str]:
         service = self.services[unit]
@@ -202,6 +216,23 @@ class _Run:
         if any(change.unit == unit for change in self.plan.files):
             return "There was no unit before; the new one stays, and systemd goes on trying as it says."
         return "Its unit file did not change; systemd goes on trying as it says."
+
+
+def _is_worn(state: systemd.UnitState) -> bool:
+    """Return whether a unit has failed or was restarted by systemd, and still has the marks of it."""
+    return state["ActiveState"] in ("failed", "activating") or state.get("NRestarts", "0") not in ("", "0")
+
+
+def _not_started(verb: str, before: Mapping[str, systemd.UnitState], complaint: str) -> dict[str, str]:
+    """Return, by unit, why systemd refused its start: every start has an ``InvocationID=`` of its own."""
+    after = systemd.show(list(before), ("InvocationID",))
+    refused = {}
+    for unit in (unit for unit in before if after[unit] == before[unit]):
+        lines = complaint.splitlines()
+        line = next((line for line in lines if unit in line), lines[0])
+        reason = line.partition(f"{unit}: ")[2] or line
+        refused[unit] = f"could not be {verb}ed: {reason.rstrip('.')}"
+    return refused
 
 
 def _keep_foreign(path: str) -> None:
@@ -238,6 +269,8 @@ def apply_plan(plan: Plan, services: list[Service], observed: Observed) -> list[
     for account in plan.accounts:
         make_account(account)
     run.retire()
+    run.claim()
+    run.disable()
     run.remove_files()
     run.write_files()
     run.enable()
@@ -246,6 +279,6 @@ def apply_plan(plan: Plan, services: list[Service], observed: Observed) -> list[
         systemd.daemon_reload()
     run.forget()
     run.switch()
-    failures = {**run.settle(), **run.timers_down()}
+    failures = {**run.settle(), **run.timers_down(), **run.refused}
     run.record(failures)
     return run.put_back(failures) if failures else []

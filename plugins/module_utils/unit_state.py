@@ -45,12 +45,16 @@ def unit_path(unit: str) -> str:
 
 
 def read_unit_file(unit: str) -> str | None:
-    """Return the text of a unit file in ``/etc/systemd/system``; ``None`` when there is none."""
+    """Return the text of a unit file in ``/etc/systemd/system``; ``None`` when there is none.
+
+    A link that leads nowhere is there, without a text.
+    """
+    path = unit_path(unit)
     try:
-        with open(unit_path(unit), encoding="utf-8", errors="surrogateescape") as stream:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             return stream.read()
     except FileNotFoundError:
-        return None
+        return "" if os.path.islink(path) else None
 
 
 def kept_foreign(unit: str) -> str:

@@ -154,6 +154,57 @@ def test_a_foreign_unit_is_kept_and_put_back(host):
     assert host.read("/var/lib/stability/replaced/foreign.service") == foreign
 
 
+def test_a_restart_that_systemd_refuses_is_no_success(host):
+    applied(host, [service("needy")])
+    before = pids(host, "needy.service")
+    result = apply(host, [service("needy", requires=["stability-nowhere.service"])])
+    assert "needy.service could not be restarted: Unit stability-nowhere.service not found.\n" in result["msg"]
+    assert "has been put back; the unit is active under it" in result["msg"]
+    assert pids(host, "needy.service") == before
+    late = service("needy", requires=["stability-failing.service"], after=["stability-failing.service"])
+    host.put("/etc/systemd/system/stability-failing.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n")
+    assert "could not be restarted: A dependency job for needy.service failed" in apply(host, [late])["msg"]
+    assert properties(host, "needy.service", "ActiveState") == ["active"]
+    assert applied(host, [service("needy", description="mended")])["restarted"] == ["needy.service"]
+
+
+def test_a_service_that_has_crashed_for_a_while_can_be_mended(host):
+    crashing = service("crashing", exec_start=["/bin/sh", "-c", "exit 7"], restart_sec="1s", settle_sec="2s")
+    assert "did not stay up" in apply(host, [crashing])["msg"]
+    wait_for(lambda: int(properties(host, "crashing.service", "NRestarts")[0]) > 0)
+    assert applied(host, [service("crashing", restart_sec="1s", settle_sec="2s")])["restarted"] == ["crashing.service"]
+
+
+def test_a_unit_file_that_is_a_link_is_kept_and_the_service_is_not_enabled(host):
+    foreign = "[Service]\nExecStart=/bin/sleep 4713\n[Install]\nWantedBy=multi-user.target\n"
+    host.put("/opt/stability-test/linked.service", foreign)
+    host.check(["systemctl", "enable", "--now", "/opt/stability-test/linked.service"])
+    result = applied(host, [service("linked", enabled=False)])
+    assert "disable linked.service" in result["actions"]
+    kept = host.check(["readlink", "/var/lib/stability/replaced/linked.service"])
+    assert kept == "/opt/stability-test/linked.service\n"
+    assert properties(host, "linked.service", "ActiveState", "UnitFileState") == ["active", "disabled"]
+
+
+def test_a_link_that_leads_nowhere_is_kept(host):
+    host.check(["ln", "-s", "/nowhere/adrift.service", "/etc/systemd/system/adrift.service"])
+    applied(host, [service("adrift")])
+    assert host.check(["readlink", "/var/lib/stability/replaced/adrift.service"]) == "/nowhere/adrift.service\n"
+
+
+def test_a_hand_written_daemon_ends_when_a_job_takes_its_name(host):
+    host.put("/etc/systemd/system/taken.service", "[Service]\nExecStart=/bin/sleep 4714\n")
+    host.check("systemctl daemon-reload && systemctl start taken.service")
+    applied(host, [{"name": "taken", "user": "tester", "exec_start": ["/bin/true"], "on_calendar": ["daily"]}])
+    assert properties(host, "taken.service", "ActiveState", "Type") == ["inactive", "oneshot"]
+
+
+def test_the_group_of_a_user_that_is_there_is_made(host):
+    host.check(["useradd", "--system", "--gid", "nogroup", "without-group"])
+    result = applied(host, [service("grouped", user="without-group", group="without-group")])
+    assert result["actions"][0] == "make group without-group"
+
+
 def test_a_daemon_is_done_when_it_answers_twice(host):
     web = service("web", exec_start=["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "8123"])
     web["health"] = {"http": "http://127.0.0.1:8123/", "timeout": 15}
