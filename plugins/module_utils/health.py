@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import urllib.parse
 from collections.abc import Mapping
@@ -49,21 +50,39 @@ class Health:
 
 def _http(value: object) -> str:
     url = v.filled_text(value)
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or not _is_host(parts.hostname or ""):
         raise v.Refused("a URL with http or https and a host", "Write http://127.0.0.1:8000/path")
+    if "@" in parts.netloc:
+        remedy = "Let the service answer this path without them, or use command"
+        raise v.Refused("a URL without user and password", remedy, part=v.HIDDEN_VALUE)
+    if not re.match(r"[!-~]+\Z", url):
+        raise v.Refused("a URL of ASCII characters without blanks", "Encode the others with %, as RFC 3986 says")
     return url
+
+
+def _is_host(name: str) -> bool:
+    """Whether ``name`` can be looked up (RFC 5891: labels of 1 to 63 characters)."""
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _tcp(value: object) -> tuple[str, int]:
     host, colon, port = v.filled_text(value).rpartition(":")
-    if not (colon and host and port.isdigit() and 0 < int(port) < 65536):
+    if not (colon and _is_host(host) and host and v.is_number(port) and 0 < int(port) < 65536):
         raise v.Refused("host:port", "Write 127.0.0.1:8000")
     return host.strip("[]"), int(port)
 
 
 def _timeout(value: object) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"):
         return float(value)
     span = v.seconds(v.time_span(value))
     if not 0 < span < float("inf"):

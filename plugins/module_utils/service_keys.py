@@ -103,7 +103,7 @@ OWN_KEYS = (
     Key("enabled", v.boolean, **_both(True)),
     Key("state", v.one_of("started", "stopped", "absent"), **_both("started")),
     Key("health", parse_health, kind=DAEMON),
-    Key("settle_sec", v.time_span, daemon="8s", job="0", kind=DAEMON),
+    Key("settle_sec", v.finite_span, daemon="8s", job="0", kind=DAEMON),
     Key("directives", v.directives, **_both({})),
 )
 

@@ -54,6 +54,8 @@ _ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?\Z")
 _SIGNAL = re.compile(r"(?:SIG)?(?:RT(?:MIN|MAX)(?:[+-]\d+)?|[A-Z][A-Z0-9]{1,8})\Z")
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
+#: Digits of the longest number that systemd could hold (64 bits).
+_LONGEST_NUMBER = 19
 
 
 Checker = Callable[[object], Any]
@@ -126,6 +128,14 @@ class Faults:
             raise Refused.of(self.all)
 
 
+def _size(value: str) -> int:
+    """Return the length of ``value`` in bytes, as it is written into a file."""
+    try:
+        return len(value.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise Refused("text that UTF-8 can hold", "Take the lone surrogate out") from None
+
+
 def text(value: object) -> str:
     """One line of text."""
     if isinstance(value, (bool, int, float)):
@@ -138,8 +148,8 @@ def text(value: object) -> str:
         raise Refused(
             "text that does not end with a backslash", "systemd would join it with the next line; take it out"
         )
-    if len(value) > LONGEST_LINE:
-        raise Refused(f"at most {LONGEST_LINE} characters", "Put it into a file")
+    if _size(value) > LONGEST_LINE:
+        raise Refused(f"at most {LONGEST_LINE} bytes", "Put it into a file")
     return value
 
 
@@ -164,10 +174,7 @@ def word(value: object) -> str:
         raise Refused("text", "Write text")
     if "\0" in value:
         raise Refused(_NUL, "No process can receive a NUL character; take it out")
-    try:
-        size = len(value.encode("utf-8"))
-    except UnicodeEncodeError:
-        raise Refused("text that UTF-8 can hold", "Take the lone surrogate out") from None
+    size = _size(value)
     if any(_is_noncharacter(ord(character)) for character in value):
         raise Refused(
             "text without the Unicode noncharacters, such as U+FFFE",
@@ -187,11 +194,16 @@ def boolean(value: object) -> bool:
     raise Refused("true or false", "Write true or false")
 
 
+def is_number(digits: str) -> bool:
+    """Whether ``digits`` are the decimal digits of a number that systemd could hold."""
+    return digits.isascii() and digits.isdigit() and len(digits) <= _LONGEST_NUMBER
+
+
 def count(value: object) -> int:
     """A whole number of 0 or more; digits in a string count too."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and is_number(value):
         return int(value)
     raise Refused("a whole number of 0 or more", "Write a number")
 
@@ -225,6 +237,14 @@ def time_span(value: object) -> str:
         if stripped == "infinity" or (parts and whole == stripped and all(unit in _SECONDS for _number, unit in parts)):
             return stripped
     raise Refused("a time span such as 5s, 1min 30s or infinity", "Write a number with a unit of systemd.time(7)")
+
+
+def finite_span(value: object) -> str:
+    """A time span that ends."""
+    span = time_span(value)
+    if seconds(span) == float("inf"):
+        raise Refused("a time span that ends, such as 8s", "The run would wait for ever; write how long it may take")
+    return span
 
 
 def size(value: object) -> str:
@@ -282,7 +302,7 @@ def unit_name(value: object) -> str:
 def account(value: object) -> str:
     """The name of a user or group, or a numeric id in a string."""
     line = filled_text(value)
-    if not (_ACCOUNT.match(line) or line.isdigit()):
+    if not (_ACCOUNT.match(line) or is_number(line)):
         raise Refused("the name of a user or group", "Use letters, digits, _, - and at most 31 characters")
     return line
 
@@ -369,7 +389,7 @@ def commands(value: object) -> list[list[str] | str]:
 def environment(value: object) -> dict[str, str]:
     """Names and values of environment variables; the values are never quoted in a message."""
     if not isinstance(value, Mapping):
-        raise Refused("a mapping of names to text", "Write NAME: value")
+        raise Refused("a mapping of names to text", "Write NAME: value", part=HIDDEN_VALUE)
     faults = Faults()
     checked = {}
     for name, content in value.items():

@@ -118,7 +118,7 @@ REFUSED = [
     ({"enabled": "maybe"}, '.enabled (api): found "maybe"; expected true or false. Write true or false.'),
     (
         {"environment": ["A=1"]},
-        '.environment (api): found ["A=1"]; expected a mapping of names to text. Write NAME: value.',
+        ".environment (api): found a value that is not shown; expected a mapping of names to text. Write NAME: value.",
     ),
     (
         {"environment": {"A-B": "x"}},
@@ -173,6 +173,47 @@ REFUSED = [
         {"health": {"http": "/healthz"}},
         '.health.http (api): found "/healthz"; expected a URL with http or https and a host. '
         "Write http://127.0.0.1:8000/path.",
+    ),
+    *(
+        (
+            {"health": {"http": url}},
+            f'.health.http (api): found "{url}"; expected a URL with http or https and a host. '
+            "Write http://127.0.0.1:8000/path.",
+        )
+        for url in ("http://[::1", "http://a:99999/", "http://a..b/", "http://a:\u00b2/")
+    ),
+    (
+        {"health": {"http": "http://me:s3cret@a/"}},
+        ".health.http (api): found a value that is not shown; expected a URL without user and password. "
+        "Let the service answer this path without them, or use command.",
+    ),
+    (
+        {"health": {"http": "http://a/\u00e9"}},
+        '.health.http (api): found "http://a/\u00e9"; expected a URL of ASCII characters without blanks. '
+        "Encode the others with %, as RFC 3986 says.",
+    ),
+    *(
+        ({"health": {"tcp": at}}, f'.health.tcp (api): found "{at}"; expected host:port. Write 127.0.0.1:8000.')
+        for at in ("a:\u00b2", "a..b:80")
+    ),
+    (
+        {"health": {"tcp": "a:1", "timeout": "infinity"}},
+        '.health.timeout (api): found "infinity"; expected seconds above 0. '
+        "Write the seconds that the service has to answer.",
+    ),
+    (
+        {"settle_sec": "infinity"},
+        '.settle_sec (api): found "infinity"; expected a time span that ends, such as 8s. '
+        "The run would wait for ever; write how long it may take.",
+    ),
+    ({"user": "\u00b2"}, f'.user (api): found "\u00b2"; {ACCOUNT}'),
+    (
+        {"start_limit_burst": "9" * 20},
+        '.start_limit_burst (api): found "99999999999999999999"; expected a whole number of 0 or more. Write a number.',
+    ),
+    (
+        {"description": "\ud800"},
+        '.description (api): found "\ud800"; expected text that UTF-8 can hold. Take the lone surrogate out.',
     ),
     ({"health": {"tcp": "8000"}}, '.health.tcp (api): found "8000"; expected host:port. Write 127.0.0.1:8000.'),
     (
