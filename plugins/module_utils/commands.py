@@ -146,6 +146,10 @@ def run(
         stdout, stderr = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            # Not read to its end: what left the session may hold it open for ever.
+            if stream:
+                stream.close()
         raise EnvironmentFailure(f"{argv[0]} did not end within {timeout:.0f} seconds and was killed.") from None
     return Output(process.returncode, stdout, stderr)

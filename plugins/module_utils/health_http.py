@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import http.client
+import threading
 import urllib.error
 import urllib.request
 from typing import Any
@@ -19,7 +20,19 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def ask_http(url: str, timeout: float) -> str:
-    """Ask once, for at most ``timeout`` seconds; return an empty string for a status below 400, else what was wrong."""
+    """Ask once; return an empty string for a status below 400, else what was wrong.
+
+    One wait on the socket lasts at most ``timeout`` seconds, and so, but for half a second, does the whole question: a server
+    that sends a byte now and then cannot hold the run.
+    """
+    answers: list[str] = []
+    asking = threading.Thread(target=lambda: answers.append(_ask(url, timeout)), daemon=True)
+    asking.start()
+    asking.join(timeout + 0.5)
+    return answers[0] if answers else f"gave no whole answer within {timeout:.0f} s"
+
+
+def _ask(url: str, timeout: float) -> str:
     opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=timeout) as answer:

@@ -10,9 +10,11 @@ import os
 import pwd
 import socket
 import threading
+import time
+from contextlib import suppress
 
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils import settle
+from ansible_collections.stability.baseline.plugins.module_utils import health, settle
 from ansible_collections.stability.baseline.plugins.module_utils.health import Health, ask
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
 
@@ -146,6 +148,31 @@ def test_nobody_listens():
         taken = free.getsockname()[1]
     assert "refused" in ask(Health(tcp=("127.0.0.1", taken)), ME)
     assert "refused" in ask(Health(http=f"http://127.0.0.1:{taken}/"), ME)
+
+
+def test_a_server_that_sends_a_byte_now_and_then_does_not_hold_the_run(monkeypatch):
+    monkeypatch.setattr(health, "_TRY", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip():
+            with suppress(OSError), listening.accept()[0] as connection:
+                while True:
+                    connection.send(b"H")
+                    time.sleep(0.1)
+
+        threading.Thread(target=drip, daemon=True).start()
+        began = time.monotonic()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        assert ask(Health(http=url), ME) == "gave no whole answer within 1 s"
+    assert time.monotonic() - began < 3
+
+
+def test_a_command_that_leaves_a_process_behind_does_not_hold_the_run(monkeypatch):
+    monkeypatch.setattr(health, "_COMMAND_TRY", 1.0)
+    began = time.monotonic()
+    command = ("/bin/sh", "-c", "setsid sleep 8 & exit 0")
+    assert ask(Health(command=command), ME) == "/bin/sh did not end within 1 seconds and was killed"
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
