@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from .unit_apply import Failure
 
 _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|_URL|_URI", re.IGNORECASE)
-_ASSIGNMENT = re.compile(r'^(Environment="?)([A-Za-z_][A-Za-z0-9_]*)=(.*)$', re.MULTILINE)
+#: systemd.syntax(7): blanks around the first ``=``, a backslash at the end that joins the next line.
+_ENVIRONMENT_LINE = re.compile(r"^[ \t]*Environment[ \t]*=(?:\\\n|[^\n])*", re.MULTILINE)
+_ASSIGNMENT = re.compile(r"""([=\s"'])([A-Za-z_][A-Za-z0-9_]*)=""")
 _MASK = "********"
 
 
@@ -113,14 +115,18 @@ def carry_out(prepared: Prepared) -> list[Failure]:
 
 
 def _masked(text: str) -> str:
-    """Return a unit file's text without the values of variables whose names speak of secrets."""
+    """Return a unit file's text without the values of variables whose names speak of secrets.
 
-    def mask(match: re.Match[str]) -> str:
-        if not _SECRET_NAME.search(match.group(2)):
-            return match.group(0)
-        return f"{match.group(1)}{match.group(2)}={_MASK}"
+    What follows such a value on its line is left out with it, so that no way to quote can show a part of it.
+    """
 
-    return _ASSIGNMENT.sub(mask, text)
+    def mask(line: re.Match[str]) -> str:
+        for assignment in _ASSIGNMENT.finditer(line[0]):
+            if _SECRET_NAME.search(assignment[2]):
+                return f"{line[0][: assignment.end()]}{_MASK}"
+        return line[0]
+
+    return _ENVIRONMENT_LINE.sub(mask, text)
 
 
 def _file_diff(change: FileChange) -> dict[str, str]:
@@ -175,7 +181,8 @@ def masked_services(raw: object) -> object:
         return raw
     shown: list[Any] = []
     for member in raw:
-        if isinstance(member, Mapping) and isinstance(member.get("environment"), Mapping):
-            member = {**member, "environment": dict.fromkeys(member["environment"], _MASK)}
+        if isinstance(member, Mapping) and "environment" in member:
+            names = member["environment"]
+            member = {**member, "environment": dict.fromkeys(names, _MASK) if isinstance(names, Mapping) else _MASK}
         shown.append(member)
     return shown

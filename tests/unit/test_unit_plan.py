@@ -13,7 +13,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.manifest import
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
 from ansible_collections.stability.baseline.plugins.module_utils.unit_files import RetryWindow, render
 from ansible_collections.stability.baseline.plugins.module_utils.unit_plan import plan_units
-from ansible_collections.stability.baseline.plugins.module_utils.unit_run import diff
+from ansible_collections.stability.baseline.plugins.module_utils.unit_run import diff, masked_services
 from ansible_collections.stability.baseline.plugins.module_utils.unit_state import Observed
 
 VENV = "/srv/api/venv"
@@ -349,3 +349,27 @@ def test_a_changed_secret_still_makes_a_diff():
     part = diff(plan_units(SERVICES, RENDERED, with_file("api.service", before)))[0]
     assert part["before"] != part["after"]
     assert "older" not in str(part)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Environment=A=1 DB_PASSWORD=s3cret",
+        "Environment='DB_PASSWORD=s3cret'",
+        ' Environment = "A=1" "DB_PASSWORD=no s3cret"',
+        "Environment=A=1 \\\n  DB_PASSWORD=s3cret",
+    ],
+)
+def test_the_diff_shows_no_secret_of_somebody_elses_unit(line):
+    foreign = with_file("api.service", f"[Service]\n{line}\nExecStart=/bin/theirs\n")
+    before = diff(plan_units(SERVICES, RENDERED, replace(foreign, manifest=Manifest())))[0]["before"]
+    assert "s3cret" not in before
+    assert "DB_PASSWORD=********\nExecStart=/bin/theirs" in before
+
+
+def test_no_environment_is_shown_whatever_its_form():
+    members = [{"environment": {"A": "s3cret"}}, {"environment": ["A=s3cret"]}, {"environment": "A=s3cret"}, "other"]
+    mask = "********"
+    assert masked_services(members) == [
+        {"environment": {"A": mask}}, {"environment": mask}, {"environment": mask}, "other",
+    ]  # fmt: skip
