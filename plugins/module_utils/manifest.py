@@ -16,6 +16,7 @@ The file ``/var/lib/stability/units.json`` (mode 0600: it holds digests of files
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import os
 import stat
@@ -150,13 +151,16 @@ def digest_text(*texts: str) -> str:
 def digest_path(path: str) -> str:
     """Return a digest of the content of a file, or of a folder with everything below it; empty when it is missing.
 
-    Names, contents, targets of links and executable bits count; compiled Python files do not.
+    Names, contents, targets of links and executable bits count; compiled Python files do not. A pattern such as ``/etc/api/*.env``
+    (systemd.exec(5), ``EnvironmentFile=``) stands for all that match it.
     """
     digest = sha256()
     try:
         mode = os.stat(path).st_mode
     except OSError:
-        return ""
+        # A link that leads nowhere matches itself.
+        matches = sorted(name for name in glob.glob(path) if os.path.exists(name))
+        return digest_text(*matches, *map(digest_path, matches)) if matches else ""
     if not stat.S_ISDIR(mode):
         _digest_file(digest, os.path.realpath(path), os.path.basename(path))
         return digest.hexdigest()

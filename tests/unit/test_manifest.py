@@ -120,3 +120,16 @@ def test_a_second_run_waits_and_then_says_who_holds_the_host(folder, monkeypatch
         m.locked(),
     ):
         pass
+
+
+def test_a_pattern_stands_for_what_matches_it(tmp_path):
+    pattern = f"{tmp_path}/*.env"
+    assert m.digest_path(pattern) == ""
+    (tmp_path / "broken.env").symlink_to("nowhere.env")
+    assert m.digest_path(pattern) == ""
+    (tmp_path / "one.env").write_text("A=1")
+    one = m.digest_path(pattern)
+    (tmp_path / "two.env").write_text("A=1")
+    two = m.digest_path(pattern)
+    (tmp_path / "two.env").write_text("A=2")
+    assert len({"", one, two, m.digest_path(pattern)}) == 4
