@@ -70,9 +70,13 @@ class _Run:
                 remove_file(unit_path(removal.unit))
 
     def forget(self) -> None:
-        """Forget the removed units, when nothing of them is left: until then the next run removes them again."""
+        """Forget the removed units, when nothing of them is left: until then the next run removes them again.
+
+        Of some there is a unit file from before, put back or a package's own: their names stay known.
+        """
+        after = systemd.show([removal.unit for removal in self.plan.removals], ("FragmentPath",))
         for removal in self.plan.removals:
-            if removal.restores:
+            if after[removal.unit]["FragmentPath"]:
                 self.manifest = self.manifest.with_given_back(removal.unit)
             else:
                 self.remember(removal.unit, None)
@@ -169,7 +173,7 @@ class _Run:
         """Put the unit file from before back for each unit that did not come up, and let it run as it did."""
         excerpts = {unit: self._excerpt(unit) for unit in failures}
         written = {change.unit: change for change in self.plan.files}
-        back = [written[unit] for unit in failures if unit in written and written[unit].before is not None]
+        back = [written[unit] for unit in failures if unit in written and self._was_there(written[unit])]
         for change in back:
             self._restore(change)
         if back:
@@ -187,9 +191,22 @@ class _Run:
             os.replace(f"{m.REPLACED}/{unit}", unit_path(unit))
             sync_folder(UNIT_FOLDER)
 
+    def _was_there(self, change: FileChange) -> bool:
+        """Return whether there was a unit file before: at this path, or elsewhere, as those of packages are."""
+        return change.before is not None or bool(self._elsewhere(change.unit))
+
+    def _elsewhere(self, unit: str) -> str:
+        """Return the unit file that was in effect in another folder; empty when there was none."""
+        path = self.observed.units[unit]["FragmentPath"]
+        return "" if path == unit_path(unit) or not os.path.exists(path) else path
+
     def _restore(self, change: FileChange) -> None:
         if change.foreign:
             self.put_foreign_back(change.unit)
+            self.remember(change.unit, None)
+            return
+        if change.before is None:
+            remove_file(change.path)
             self.remember(change.unit, None)
             return
         write_file(change.path, (change.before or "").encode("utf-8", "surrogateescape"))

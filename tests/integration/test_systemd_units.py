@@ -186,6 +186,20 @@ def test_a_unit_file_that_is_a_link_is_kept_and_the_service_is_not_enabled(host)
     assert properties(host, "linked.service", "ActiveState", "UnitFileState") == ["active", "disabled"]
 
 
+def test_the_unit_of_a_package_is_in_effect_again(host):
+    path = "/usr/lib/systemd/system/vendored.service"
+    host.put(path, "[Service]\nExecStart=/bin/sleep 4715\n")
+    host.check("systemctl daemon-reload && systemctl start vendored.service")
+    result = apply(host, [service("vendored", exec_start=["/bin/false"], settle_sec="2s")])
+    assert "The unit file from before has been put back; the unit is active under it." in result["msg"]
+    assert host.run(["cat", "/etc/systemd/system/vendored.service"]).code != 0
+    assert "4715" in host.check(["cat", f"/proc/{pids(host, 'vendored.service')['vendored.service']}/cmdline"])
+    applied(host, [service("vendored")])
+    applied(host, [{"name": "vendored", "state": "absent"}])
+    assert properties(host, "vendored.service", "ActiveState")[0] == "inactive"
+    assert properties(host, "vendored.service", "FragmentPath")[0].endswith("lib/systemd/system/vendored.service")
+
+
 def test_a_link_that_leads_nowhere_is_kept(host):
     host.check(["ln", "-s", "/nowhere/adrift.service", "/etc/systemd/system/adrift.service"])
     applied(host, [service("adrift")])
