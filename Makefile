@@ -24,7 +24,7 @@ image: setup ## Build the image of the test hosts
 	@tests/hosts/hosts image >/dev/null
 
 .PHONY: demo
-demo: image ## Deploy a real application on a test host, kill it again and again, show what happens
+demo: setup ## Deploy a real application on a test host, kill it again and again, show what happens
 	@tests/demo/run
 
 .PHONY: test
