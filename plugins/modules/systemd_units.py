@@ -154,6 +154,16 @@ from ansible_collections.stability.baseline.plugins.module_utils.systemd_host im
 from ansible_collections.stability.baseline.plugins.module_utils.unit_plan import describe
 
 
+class QuietModule(AnsibleModule):
+    """A module whose options, and with them the environments of services, stay out of the managed node's journal.
+
+    The option C(no_log) of AnsibleModule does not do that: what the task says takes its place.
+    """
+
+    def _log_invocation(self):
+        self.log("Invoked; the options are not logged, they hold environments")
+
+
 def with_diff(module, plan):
     """Return the plan for the result, with its diff where that was asked for."""
     return {**describe(plan), "diff": unit_run.diff(plan)} if module._diff else describe(plan)
@@ -182,8 +192,7 @@ def apply_units(module):
 
 
 def main():
-    # The module's own no_log keeps the parameters, and with them the environments, out of the node's journal.
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "services": {"type": "list", "elements": "raw", "required": True},
             "changed_environments": {"type": "list", "elements": "path", "default": []},
@@ -191,7 +200,6 @@ def main():
             "phase": {"type": "str", "choices": ["all", "users"], "default": "all"},
         },
         supports_check_mode=True,
-        no_log=True,
     )
     shown = {**module.params, "services": unit_run.masked_services(module.params["services"])}
     try:

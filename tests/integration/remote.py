@@ -122,6 +122,8 @@ class RemoteHost:
             The module's result, with `warnings` as a list of text; empty when it was killed.
         """
         internal = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": "/tmp"}
+        # Every controller sends this too; it takes the place of what the module itself says.
+        internal["_ansible_no_log"] = False
         payload = json.dumps({"ANSIBLE_MODULE_ARGS": {**args, **internal}})
         command = ["env", f"PYTHONPATH={LIBRARY}", "PYTHONPYCACHEPREFIX=/var/cache/stability-test"]
         if kill_after is not None:
