@@ -15,7 +15,9 @@ from .services import Service
 from .unit_files import HEADER, Rendered
 from .unit_state import Observed, obsolete_units, unit_path
 
-_UP = ("active", "reloading", "deactivating")
+_UP = ("active", "reloading")
+#: On the way up or down: whatever comes next, only a restart is sure to end in a process of this run.
+_BETWEEN = ("activating", "deactivating")
 _FIRST = "first start by the baseline"
 _UNFINISHED = "its last start by the baseline was not finished"
 _PENDING = "pending"
@@ -219,7 +221,7 @@ class _Planner:
         up = state["ActiveState"] in _UP
         wanted = self.wanted_start(service, text)
         if service.values["state"] == "stopped":
-            if up or state["ActiveState"] == "activating":
+            if up or state["ActiveState"] in _BETWEEN:
                 self.plan.switches.append(Switch(unit, "stop", ("state is stopped",), wanted))
             return
         entry: Entry | None = self.observed.manifest.entries.get(unit)
@@ -234,7 +236,7 @@ class _Planner:
             self.plan.switches.append(Switch(unit, "restart", tuple(reasons), wanted, service.is_job))
         elif not up:
             why = reasons if not started else [f"it was {state['ActiveState']} ({state['SubState']})", *reasons]
-            verb = "restart" if state["ActiveState"] == "activating" else "start"
+            verb = "restart" if state["ActiveState"] in _BETWEEN else "start"
             self.plan.switches.append(Switch(unit, verb, tuple(why), wanted, service.is_job and bool(reasons)))
         elif not service.is_job and self._is_unsettled(service, state):
             self.plan.watch.append(unit)

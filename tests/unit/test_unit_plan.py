@@ -373,3 +373,8 @@ def test_no_environment_is_shown_whatever_its_form():
     assert masked_services(members) == [
         {"environment": {"A": mask}}, {"environment": mask}, {"environment": mask}, "other",
     ]  # fmt: skip
+
+
+def test_a_unit_that_is_just_ending_is_started_again():
+    ending = with_unit("api.service", ActiveState="deactivating", SubState="stop-sigterm")
+    assert actions(ending) == ["restart api.service: it was deactivating (stop-sigterm)"]
