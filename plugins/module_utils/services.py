@@ -98,6 +98,9 @@ def _check_name(item: _Item) -> None:
         item.add(".name", _Said("nothing"), "the name of the service", "Add the key name")
     elif not item.name or not _NAME.match(item.name) or len(item.name) > _LONGEST_NAME:
         item.add(".name", item.raw["name"], "letters, digits and :_.-", "Rename the service")
+    elif item.name.startswith("."):
+        remedy = "systemd reads no hidden files when it boots; rename the service"
+        item.add(".name", item.name, "a name that does not begin with a dot", remedy)
     elif v.UNIT_NAME.match(item.name):
         item.add(".name", item.name, "a name without the unit's suffix", "Take the suffix out")
     elif item.name.endswith("@"):

@@ -357,3 +357,10 @@ def test_watched_paths_are_the_files_a_process_was_started_with():
         [{**BASE, "environment_files": ["-/etc/a"], "credentials": {"b": "/etc/b"}, "restart_on": "/srv"}]
     )[0]
     assert service.watched_paths == ["/etc/a", "/etc/b", "/srv"]
+
+
+def test_a_hidden_name_is_refused():
+    assert messages([{**BASE, "name": ".api"}]) == [
+        'stability_services[0].name (.api): found ".api"; expected a name that does not begin with a dot. '
+        "systemd reads no hidden files when it boots; rename the service."
+    ]
