@@ -16,6 +16,7 @@ from .problems import Problem, show
 from .services import Service
 from .unit_files import RetryWindow
 from .unit_state import Observed
+from .values import LONGEST_LINE
 
 #: Directives younger than the oldest systemd that is supported, with the version that brought them (NEWS of systemd).
 SINCE = {
@@ -170,6 +171,18 @@ def missing_paths(services: Iterable[Service], pending: Sequence[str]) -> dict[P
                 remedy = "Put it there before this run, or correct the path"
                 missing[_problem(service, key, f"{show(path)}, which is not there", wanted, remedy)] = path
     return missing
+
+
+def check_lengths(texts: Mapping[str, str]) -> list[Problem]:
+    """Return a problem for each line of unit files that systemd would refuse for its length, and the whole file with it."""
+    expected = f"lines of at most {LONGEST_LINE} bytes"
+    problems = []
+    for unit, text in texts.items():
+        for line in text.splitlines():
+            if len(line.encode("utf-8")) > LONGEST_LINE:
+                found = f"{line.split('=', 1)[0]}= with {len(line.encode('utf-8'))} bytes"
+                problems.append(Problem(unit, found, expected, "Put what is so long into a file"))
+    return problems
 
 
 def check_texts(texts: Mapping[str, str], version: int, pending: Sequence[str]) -> list[Problem]:

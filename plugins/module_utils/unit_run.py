@@ -93,7 +93,8 @@ def prepare(raw: object, earlier: Earlier, check_mode: bool) -> Prepared:
         observed = replace(observed, accounts=())
     plan = plan_units(services, rendered, observed, pending)
     texts = {change.unit: change.after for change in plan.files}
-    problems = checks.check_texts(texts, version, [*pending, *missing.values()])
+    # systemd-analyze does not name the unit of such a line.
+    problems = checks.check_lengths(texts) or checks.check_texts(texts, version, [*pending, *missing.values()])
     problems += checks.check_absent(absent, observed)
     if problems:
         raise InvalidInput(problems)

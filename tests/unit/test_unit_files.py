@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
+from ansible_collections.stability.baseline.plugins.module_utils.unit_checks import check_lengths
 from ansible_collections.stability.baseline.plugins.module_utils.unit_files import RetryWindow, render
 
 BASE = {"name": "api", "user": "api", "exec_start": ["/srv/api/bin/serve", "--port", "8000"]}
@@ -172,3 +173,11 @@ def test_a_directive_that_systemd_is_too_old_for_is_left_out(version, left_out):
     result = rendered({"restart_steps": 5, "restart_max_delay_sec": "1min"}, version)
     assert result.too_new == left_out
     assert ("RestartSteps=5" in result.files[0].text) is not bool(left_out)
+
+
+def test_a_line_that_systemd_would_refuse_is_told():
+    texts = {"api.service": "[Service]\nExecStart=/bin/true " + "\u00e9" * 500_000 + "\nUser=api\n"}
+    assert [str(problem) for problem in check_lengths(texts)] == [
+        "api.service: found ExecStart= with 1000020 bytes; expected lines of at most 1000000 bytes. "
+        "Put what is so long into a file."
+    ]
