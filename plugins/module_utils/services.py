@@ -18,6 +18,8 @@ from .service_keys import DAEMON, JOB, KEYS, PENDING_KEYS
 
 _NAME = re.compile(r"[A-Za-z0-9:_.-]+@?\Z")
 _LONGEST_NAME = 200
+#: A host whose unit of one of these names is replaced, stopped or removed is lost.
+_SYSTEM_NAMES = ("dbus", "dbus-broker", "emergency", "getty", "init", "rescue", "ssh", "sshd", "user")
 _REQUIRED = ("user", "exec_start")
 #: systemd.service(5): a oneshot unit with one of these does not load.
 _NOT_FOR_ONESHOT = ("always", "on-success")
@@ -101,6 +103,8 @@ def _check_name(item: _Item) -> None:
     elif item.name.startswith("."):
         remedy = "systemd reads no hidden files when it boots; rename the service"
         item.add(".name", item.name, "a name that does not begin with a dot", remedy)
+    elif item.name.startswith("systemd-") or item.name in _SYSTEM_NAMES:
+        item.add(".name", item.name, "a name that no unit of the system itself has", "Rename the service")
     elif v.UNIT_NAME.match(item.name):
         item.add(".name", item.name, "a name without the unit's suffix", "Take the suffix out")
     elif item.name.endswith("@"):

@@ -209,7 +209,7 @@ def main():
         module.fail_json(msg=str(error), invocation={"module_args": shown})
     except OSError as error:
         module.fail_json(
-            msg=f"{error.filename or 'The host'}: {error.strerror}. Nothing is half-done; mend it and run again.",
+            msg=f"{error.filename or 'The host'}: {error.strerror}. Mend it and run again; the next run finishes what was begun.",
             invocation={"module_args": shown},
         )
     if result.get("failed"):

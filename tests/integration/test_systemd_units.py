@@ -319,10 +319,11 @@ def test_an_absent_service_leaves_nothing_behind(host):
 
 
 def test_somebody_elses_unit_is_not_removed(host):
-    message = apply(host, [{"name": "systemd-journald", "state": "absent"}])["msg"]
+    host.put("/etc/systemd/system/theirs.service", "[Service]\nExecStart=/bin/sleep 4713\n")
+    message = apply(host, [{"name": "theirs", "state": "absent"}])["msg"]
     assert (
-        'services[0].state (systemd-journald): found "absent" for systemd-journald.service, which is not of this '
-        "collection; expected absent for a unit of ours."
+        'services[0].state (theirs): found "absent" for theirs.service, which is not of this collection; expected absent for a '
+        "unit of ours."
     ) in message
 
 

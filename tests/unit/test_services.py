@@ -250,6 +250,15 @@ REFUSED = [
     ),
     ({"name": "a b"}, '.name (a b): found "a b"; expected letters, digits and :_.-. Rename the service.'),
     (
+        {"name": "systemd-journald"},
+        '.name (systemd-journald): found "systemd-journald"; expected a name that no unit of the system itself has. '
+        "Rename the service.",
+    ),
+    (
+        {"name": "sshd"},
+        '.name (sshd): found "sshd"; expected a name that no unit of the system itself has. Rename the service.',
+    ),
+    (
         {"name": "api.service"},
         '.name (api.service): found "api.service"; expected a name without the unit\'s suffix. Take the suffix out.',
     ),
