@@ -28,21 +28,25 @@ class Sample:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured: ``repetitions`` of each contestant at each size, less where ``fewer`` says so."""
+    """What is measured: ``repetitions`` of each contestant at each size; less of a run where ``fewer`` says so."""
 
     contestants: Sequence[Contestant]
     sizes: Sequence[int]
     runs: Sequence[str]
     repetitions: int
-    fewer: Mapping[tuple[str, int], int]
+    fewer: Mapping[tuple[str, int, str], int]
 
     def blocks(self, repetition: int) -> Iterator[tuple[int, Contestant]]:
         """Yield what is due in a repetition (from 0 on); who begins changes from one to the next."""
         first = repetition % len(self.contestants)
         for size in self.sizes:
             for contestant in [*self.contestants[first:], *self.contestants[:first]]:
-                if repetition < self.fewer.get((contestant.name, size), self.repetitions):
-                    yield size, contestant
+                yield size, contestant
+
+    def due(self, repetition: int, contestant: Contestant, size: int) -> list[str]:
+        """Return the runs of a contestant at a size that are due in a repetition."""
+        limits = {run: self.fewer.get((contestant.name, size, run), self.repetitions) for run in self.runs}
+        return [run for run, limit in limits.items() if repetition < limit]
 
 
 def _check_run(
@@ -90,7 +94,7 @@ def measure(
     samples: list[Sample] = []
     for repetition in range(plan.repetitions):
         for size, contestant in plan.blocks(repetition):
-            block = measure_block(runner, contestant, size, plan.runs)
+            block = measure_block(runner, contestant, size, plan.due(repetition, contestant, size))
             samples += block
             times = "  ".join(f"{sample.run} {sample.seconds:.2f} s" for sample in block)
             say(f"{repetition + 1}/{plan.repetitions}  {size:3} services  {contestant.name:10} {times}")

@@ -134,7 +134,8 @@ def table(found: Sequence[Row], contestants: Sequence[Contestant]) -> str:
             calls = [str(row.module_calls) for row in cells[:2] if row and row.module_calls is not None]
             times = " | ".join(f"{row.median_s:.2f}" if row else "" for row in cells)
             ratio = f"{cells[1].ratio_to_floor:.2f}" if cells[1] else ""
-            repetitions = min((row.repetitions for row in present), default=0)
+            counts = [str(row.repetitions) for row in present]
+            repetitions = counts[0] if len(set(counts)) == 1 else " / ".join(counts)
             lines.append(f"| {contestant.title} | {size} | {times} | {ratio} | {' / '.join(calls)} | {repetitions} |")
     return "\n".join(lines)
 
