@@ -306,8 +306,9 @@ class Change:
         left = [name for name, version in self.before.items() if not _holds(installed.get(name), version)]
         if not left:
             self._end()
-            made = " It was made by this run." if self.plan.create else ""
-            return f"The versions from before are back in {self.path}.{made}"
+            if self.plan.create:
+                return f"{self.path} was made by this run; nothing of what it installed is left there."
+            return f"The versions from before are back in {self.path}."
         listed = "\n".join(
             f"- {name}: {installed[name].version if name in installed else 'missing'} (before: {self.before[name] or 'missing'})"
             for name in left
