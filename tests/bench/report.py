@@ -111,7 +111,7 @@ def machine(load: float) -> dict[str, str]:
         "processor": _first_match(r"^model name\s*:(.*)$", "/proc/cpuinfo"),
         "cores": str(cores),
         "memory": f"{memory:.0f} GB",
-        "kernel": platform.release(),
+        "kernel": _first_match(r"^([\d.]+)", "/proc/sys/kernel/osrelease"),
         "controller": _first_match(r'^PRETTY_NAME="(.*)"', "/etc/os-release"),
         "controller_python": platform.python_version(),
         "ansible_core": ansible.release.__version__,
