@@ -185,16 +185,14 @@ def _check_directives(item: _Item, checked: Mapping[str, Any], job: bool) -> Non
 
 
 def _parse_one(item: _Item) -> Service:
-    before = len(item.problems)
     _check_name(item)
     _check_known(item)
     job = "on_calendar" in item.raw
     if item.raw.get("state") == "absent":
         return Service(item.place, item.name, {}, frozenset())
     checked = _checked_values(item, job)
-    if len(item.problems) == before:
-        _check_together(item, checked, job)
-        _check_directives(item, checked, job)
+    _check_together(item, checked, job)
+    _check_directives(item, checked, job)
     if job and checked["retries"] == 0 and "restart" not in item.raw:
         checked["restart"] = "no"
     return Service(item.place, item.name, checked, frozenset(str(key) for key in item.raw))

@@ -230,6 +230,8 @@ class _Run:
         if unit in back:
             state = systemd.show([unit], ("ActiveState",))[unit]["ActiveState"]
             return f"The unit file from before has been put back; the unit is {state} under it."
+        if unit in self.refused:
+            return "systemd refused the start, and does not try again by itself."
         if any(change.unit == unit for change in self.plan.files):
             return "There was no unit before; the new one stays, and systemd goes on trying as it says."
         return "Its unit file did not change; systemd goes on trying as it says."

@@ -138,6 +138,8 @@ def _wanted_paths(service: Service) -> Iterable[tuple[str, str, str]]:
     start = values["exec_start"]
     if isinstance(start, list):
         yield ".exec_start[0]", start[0], "an executable file"
+    if values["virtualenv"]:
+        yield ".virtualenv", values["virtualenv"], "a folder"
     if values["working_directory"]:
         yield ".working_directory", values["working_directory"], "a folder"
     for index, path in enumerate(values["environment_files"] or ()):
@@ -165,7 +167,7 @@ def missing_paths(services: Iterable[Service], pending: Sequence[str]) -> dict[P
     for service in services:
         own_root = {"RootDirectory", "RootImage"} & set(service.values["directives"].get("Service", ()))
         for key, path, wanted in () if own_root else _wanted_paths(service):
-            if any(path.startswith(f"{folder}/") for folder in pending) or _made_by_systemd(service, path):
+            if any(f"{path}/".startswith(f"{folder}/") for folder in pending) or _made_by_systemd(service, path):
                 continue
             if not _is(path, wanted):
                 remedy = "Put it there before this run, or correct the path"

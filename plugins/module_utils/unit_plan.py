@@ -285,7 +285,7 @@ def plan_units(
     if plan.orphans:
         plan.warnings.append(
             f"No longer listed, but still on the host: {', '.join(plan.orphans)}. "
-            "Put each back into stability_services, or stop and remove it."
+            "Put each back into stability_services, with state: absent if it is to go."
         )
     return plan
 

@@ -33,7 +33,9 @@ _MASK = "********"
 def require_root() -> None:
     """Raise :class:`~.systemd_host.HostError` when this process may not write units."""
     if os.geteuid() != 0:
-        raise systemd.HostError("Units are written as root, and this is not root. Use become: true.")
+        raise systemd.HostError(
+            "Units are written as root, and this is not root. Use become: true, which the roles do unless stability_become is false."
+        )
 
 
 def prepare_accounts(raw: object) -> Plan:

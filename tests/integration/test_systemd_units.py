@@ -154,6 +154,12 @@ def test_a_foreign_unit_is_kept_and_put_back(host):
     assert host.read("/var/lib/stability/replaced/foreign.service") == foreign
 
 
+def test_a_first_start_that_systemd_refuses_says_so(host):
+    result = apply(host, [service("lonely", requires="stability-nowhere.service")])
+    assert "lonely.service could not be started: Unit stability-nowhere.service not found.\n" in result["msg"]
+    assert "systemd refused the start, and does not try again by itself." in result["msg"]
+
+
 def test_a_restart_that_systemd_refuses_is_no_success(host):
     applied(host, [service("needy")])
     before = pids(host, "needy.service")
@@ -231,6 +237,7 @@ def test_all_problems_come_before_anything_is_touched(host):
     services = [
         service("absent-program", exec_start=["/opt/missing/bin/x"]),
         service("absent-folder", working_directory="/missing", environment_files=["/etc/missing", "-/etc/optional"]),
+        service("absent-venv", virtualenv="/opt/missing/venv"),
         service("wrong-section", directives={"Service": {"StartLimitIntervalSec": "0", "Restrat": "no"}}),
         service("wrong-value", directives={"Service": {"Nice": "very"}}),
     ]
@@ -239,8 +246,9 @@ def test_all_problems_come_before_anything_is_touched(host):
         'services[0].exec_start[0] (absent-program): found "/opt/missing/bin/x", which is not there; expected an executable file.',
         'services[1].working_directory (absent-folder): found "/missing", which is not there; expected a folder.',
         'services[1].environment_files[0] (absent-folder): found "/etc/missing", which is not there; expected a file.',
-        "services[2].directives.Service.StartLimitIntervalSec (wrong-section): found a directive that systemd ignores there; "
+        "services[3].directives.Service.StartLimitIntervalSec (wrong-section): found a directive that systemd ignores there; "
         "expected a directive that systemd knows in [Service]. It belongs into [Unit].",
+        'services[2].virtualenv (absent-venv): found "/opt/missing/venv", which is not there; expected a folder.',
         "Did you mean Restart=.",
     ):
         assert expected in message

@@ -308,10 +308,14 @@ def test_required_keys_are_named():
 
 
 def test_all_problems_of_all_items_come_at_once():
-    found = messages([{**BASE, "umask": 23, "restart": False}, "api", {**BASE, "exec_start": ["/a", 1, 2]}])
+    contradiction = {"memory_high": "2G", "memory_max": "1G"}
+    found = messages(
+        [{**BASE, "umask": 23, "restart": False, **contradiction}, "api", {**BASE, "exec_start": ["/a", 1, 2]}]
+    )
     assert [message.split(" ", 1)[0].rstrip(":") for message in found] == [
         "stability_services[0].umask",
         "stability_services[0].restart",
+        "stability_services[0].memory_high",
         "stability_services[1]",
         "stability_services[2].exec_start[1]",
         "stability_services[2].exec_start[2]",

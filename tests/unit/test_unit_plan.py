@@ -332,7 +332,7 @@ def test_a_service_that_left_the_list_is_an_orphan():
     plan = plan_units([SERVICES[1]], RENDERED, DEPLOYED)
     assert plan.orphans == ["api"]
     assert plan.warnings == [
-        "No longer listed, but still on the host: api. Put each back into stability_services, or stop and remove it."
+        "No longer listed, but still on the host: api. Put each back into stability_services, with state: absent if it is to go."
     ]
 
 
