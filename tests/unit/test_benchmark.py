@@ -43,7 +43,7 @@ def samples(ours_first: float, ours_unchanged: float) -> list[measure.Sample]:
     [(7.0, 1.4, [True, True]), (7.01, 1.4, [True, False]), (7.0, 1.41, [False, True])],
 )
 def test_the_bars_are_judged_by_medians(first, unchanged, kept):
-    assert [bar.passed for bar in report.bars(samples(first, unchanged))] == kept
+    assert [each.passed for each in report.bars(samples(first, unchanged))] == kept
 
 
 def test_a_row_has_the_median_and_its_ratio_to_the_floor():
