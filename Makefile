@@ -8,27 +8,33 @@ MAKEFLAGS += --no-print-directory
 
 VENV := .cache/venv/bin
 DIST := .cache/dist
+# Files of integration tests at a time, each process with hosts of its own.
+JOBS ?= 3
 # What `make test` runs, in this order.
-STEPS ?= lint unit integration molecule
+STEPS ?= lint unit cores integration molecule
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Install what is missing: system packages, a virtual environment with the pinned tools
 	@tests/setup/bootstrap
 
 .PHONY: image
-image: setup ## Build the image of the test hosts
+image: setup ## Build the image of the test hosts that the demo and the benchmarks use
 	@tests/hosts/hosts image >/dev/null
+
+.PHONY: images
+images: setup ## Build the images of every release that runs on this machine
+	@tests/hosts/hosts images >/dev/null
 
 .PHONY: demo
 demo: setup ## Deploy a real application on a test host, kill it again and again, show what happens
 	@tests/demo/run
 
 .PHONY: test
-test: image ## Run every check and test, as CI does; a summary is printed at the end
+test: images ## Run every check and test, as CI does; a summary is printed at the end
 	@tests/setup/steps $(STEPS)
 
 .PHONY: lint
@@ -45,14 +51,18 @@ importer: setup ## Run the Galaxy importer alone
 
 .PHONY: unit
 unit: setup ## Test the core
-	@$(VENV)/pytest tests/unit
+	@$(VENV)/pytest tests/unit --numprocesses=2
+
+.PHONY: cores
+cores: image ## Test the core with another release of ansible-core
+	@tests/matrix/run try
 
 .PHONY: integration
-integration: image ## Test the modules and playbooks on real hosts
-	@$(VENV)/pytest tests/integration
+integration: images ## Test the modules and playbooks on real hosts: all on Debian 12, a sample on the other releases
+	@$(VENV)/pytest tests/integration --sample --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
 
 .PHONY: molecule
-molecule: image ## Test the roles on real hosts
+molecule: images ## Test the roles on real hosts: all scenarios on Debian 12, a sample on the other releases
 	@molecule/run
 
 .PHONY: bench
@@ -60,8 +70,16 @@ bench: image ## Measure against other ways of deployment; writes docs/benchmarks
 	@tests/bench/run
 
 .PHONY: prove
-prove: image ## Run the long proofs at full size; writes docs/proofs.json, resumes where it was stopped
-	@STABILITY_PROOF=full $(VENV)/pytest tests/unit tests/integration
+prove: images ## Run the whole matrix and the long proofs at full size, as far as they are not proved yet; writes docs/proofs.json
+	@tests/matrix/run prove
+
+.PHONY: release-check
+release-check: setup ## Say of each proof whether it is as new as the code it covers, and what else keeps from a release
+	@tests/matrix/run check
+
+.PHONY: relock
+relock: setup ## Pin the newest versions of the popular distributions that the reference gate is tested with
+	@tests/setup/relock
 
 .PHONY: build
 build: setup ## Build the collection's tarball into .cache/dist

@@ -11,6 +11,13 @@ from typing import Any
 import pytest
 from support import Deployment, Node, wait_for
 
+import not_run
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell what is left out on this release."""
+    config.pluginmanager.register(not_run, "not_run")
+
 
 @pytest.fixture
 def node(host: Any) -> Node:

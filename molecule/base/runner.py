@@ -1,7 +1,10 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the scenarios of ``matrix.yml`` on real hosts, two at a time; one line for each, and the log of each that fails."""
+"""Run scenarios on real hosts, several at a time; one line for each, and the log of each that fails.
+
+Without arguments these are the sample of ``tests/matrix/matrix.yml``: all scenarios on its release, some on each other one.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
+from ansible_collections.stability.baseline.tests.matrix import matrix
+
+import cgroups
+from releases import RELEASES
 
 MOLECULE = Path(__file__).resolve().parents[1]
 CHECKOUT = MOLECULE.parent
@@ -28,6 +34,7 @@ FOLDER = CHECKOUT / ".cache" / "molecule"
 PREFIX = f"molecule-{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]}-"
 CLOSING = re.compile(r"=+ ([^=\n]*\b(?:passed|failed|error)[^=\n]* in [\d.]+s[^=\n]*) =+")
 """The line with which pytest ends."""
+LEFT_OUT = re.compile(r"^not run: .*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -144,10 +151,14 @@ def _alive(name: str) -> bool:
     return Path("/proc", name.removeprefix(PREFIX).partition("-")[0]).exists()
 
 
-def matrix() -> tuple[list[str], list[str]]:
-    """Return the scenarios and the releases of ``matrix.yml``."""
-    data = yaml.safe_load((MOLECULE / "matrix.yml").read_text())
-    return data["scenarios"], data["releases"]
+def cases(found: matrix.Matrix, scenarios: list[str], releases: list[str]) -> list[Case]:
+    """Return the cases of these scenarios on these releases; without both, those of the sample."""
+    if scenarios or releases:
+        return [Case(name, place) for place in releases or found.releases for name in scenarios or found.scenarios]
+    others = [place for place in found.releases if place != found.sample.release]
+    return [Case(name, found.sample.release) for name in found.scenarios] + [
+        Case(name, place) for place in others for name in found.sample.scenarios
+    ]
 
 
 def report(case: Case, status: int, log: str, seconds: float) -> None:
@@ -158,6 +169,8 @@ def report(case: Case, status: int, log: str, seconds: float) -> None:
     # Ansible shows a failed task's text more than once.
     counts = "; ".join(dict.fromkeys(CLOSING.findall(log))) or "no test was run"
     print(f"molecule: {case.scenario} on {case.release}: {verdict}, {seconds:.0f} s ({counts})", flush=True)
+    for line in dict.fromkeys(LEFT_OUT.findall(log)):
+        print(f"molecule: {line}", flush=True)
 
 
 def run_all(cases: list[Case], jobs: int, keep: bool) -> int:
@@ -183,32 +196,41 @@ def run_all(cases: list[Case], jobs: int, keep: bool) -> int:
     return failures
 
 
+def runnable(wanted: list[Case]) -> list[Case]:
+    """Return the cases that this machine can run; the others are printed."""
+    obstacles = {case: cgroups.obstacle(RELEASES[case.release]) for case in wanted}
+    for case, obstacle in obstacles.items():
+        if obstacle:
+            print(f"molecule: not run: {case.scenario} on {case.release}: {obstacle}")
+    return [case for case in wanted if not obstacles[case]]
+
+
 def main() -> int:
     """Run what the command line asks for; return 1 when a case failed."""
-    scenarios, releases = matrix()
+    found = matrix.load()
     parser = argparse.ArgumentParser(prog="molecule/run", description=__doc__)
-    parser.add_argument("scenario", nargs="*", help=f"of {', '.join(scenarios)}; all when none is named")
-    parser.add_argument("--release", action="append", choices=releases, help="all when none is named")
-    parser.add_argument("--jobs", type=int, default=2, help="scenarios at a time (default: 2)")
+    parser.add_argument("scenario", nargs="*", help=f"of {', '.join(found.scenarios)}; all when none is named")
+    parser.add_argument("--release", action="append", choices=found.releases, help="all when none is named")
+    parser.add_argument("--jobs", type=int, default=4, help="scenarios at a time (default: 4)")
     parser.add_argument("--keep", action="store_true", help="leave hosts and logs in place, until the next run")
     options = parser.parse_args()
-    unknown = sorted(set(options.scenario) - set(scenarios))
+    unknown = sorted(set(options.scenario) - set(found.scenarios))
     if unknown:
-        parser.error(f"scenario: found {', '.join(unknown)}; expected one of {', '.join(scenarios)}")
+        parser.error(f"scenario: found {', '.join(unknown)}; expected one of {', '.join(found.scenarios)}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     remove_leftovers()
-    cases = [Case(name, release) for release in options.release or releases for name in options.scenario or scenarios]
+    wanted = runnable(cases(found, options.scenario, options.release or []))
     print(
-        f"molecule: {len(cases)} scenarios, {options.jobs} at a time; logs in {FOLDER.relative_to(CHECKOUT)}",
+        f"molecule: {len(wanted)} scenarios, {options.jobs} at a time; logs in {FOLDER.relative_to(CHECKOUT)}",
         flush=True,
     )
     begun = time.monotonic()
     try:
-        failures = run_all(cases, options.jobs, options.keep)
+        failures = run_all(wanted, options.jobs, options.keep)
     except KeyboardInterrupt:
         return 130
     word = f"{failures} failed, " if failures else ""
-    print(f"molecule: {word}{len(cases) - failures} passed in {time.monotonic() - begun:.0f} s")
+    print(f"molecule: {word}{len(wanted) - failures} passed in {time.monotonic() - begun:.0f} s")
     return 1 if failures else 0
 
 

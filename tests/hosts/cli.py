@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cgroups
 import testhosts
 from common import HostsError
 from images import ensure_image
@@ -22,6 +23,16 @@ from wheelhouse import wheelhouse
 
 def _image(options: argparse.Namespace) -> int:
     print(ensure_image(RELEASES[options.release]))
+    return 0
+
+
+def _images(options: argparse.Namespace) -> int:
+    for release in RELEASES.values():
+        obstacle = cgroups.obstacle(release)
+        if obstacle:
+            print(f"hosts: no image of {release.name}: {obstacle}", file=sys.stderr)
+        else:
+            print(ensure_image(release))
     return 0
 
 
@@ -39,9 +50,8 @@ def _down(options: argparse.Namespace) -> int:
 def _exec(options: argparse.Namespace) -> int:
     terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
     container = testhosts.PREFIX + options.name
-    return subprocess.run(
-        ["podman", "exec", "--interactive", *terminal, container, *options.command], check=False
-    ).returncode
+    command = ["podman", "exec", "--interactive", *terminal, container, *options.command]
+    return subprocess.run([*cgroups.prefix(container), *command], check=False).returncode
 
 
 def _reboot(options: argparse.Namespace) -> int:
@@ -55,10 +65,9 @@ def _inventory(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    for name in testhosts.names():
-        host = testhosts.facts(name)
+    for host in testhosts.all_facts():
         state = "running" if host["running"] else "stopped"
-        print(f"{name:30} {host['release']:10} {state:8} {host['address'] or '-'}")
+        print(f"{host['name']:30} {host['release']:10} {state:8} {host['address'] or '-'}")
     return 0
 
 
@@ -74,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     image = commands.add_parser("image", help="build the image of a release, unless it is there, and print its name")
     image.add_argument("release", nargs="?", default=DEFAULT_RELEASE, choices=RELEASES)
     image.set_defaults(run=_image)
+
+    commands.add_parser("images", help="do so for every release that runs on this machine").set_defaults(run=_images)
 
     up = commands.add_parser("up", help="start a host, wait until it answers, print how to reach it")
     up.add_argument("name")

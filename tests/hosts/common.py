@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,14 +46,14 @@ def progress(title: str) -> Iterator[None]:
     print(f"hosts: {title}: {time.monotonic() - begun:.1f} s", file=sys.stderr, flush=True)
 
 
-def podman(*arguments: str) -> str:
-    """Run podman and return what it printed.
+def podman(*arguments: str, prefix: Sequence[str] = ()) -> str:
+    """Run podman, with ``prefix`` before it, and return what it printed.
 
     Raises:
         HostsError: podman ended with another code than 0, or is not installed.
     """
     try:
-        result = subprocess.run(["podman", *arguments], capture_output=True, text=True, check=False)
+        result = subprocess.run([*prefix, "podman", *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise HostsError("podman is not installed; run `make setup`") from error
     if result.returncode != 0:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -121,9 +122,14 @@ CUSTOMIZE_HOOKS = (
 )
 
 
+# Their versions are labels of the image.
+TOLD = ("python3", "systemd")
+VERSIONS_HOOK = f"chroot \"$1\" dpkg-query --show --showformat '${{Package}} ${{Version}}\\n' {' '.join(TOLD)}"
+
+
 def image_tag(release: Release) -> str:
     """Return the name of the image of ``release``: it changes with everything that goes into the image."""
-    inputs = repr((release, PACKAGES, EXCLUDED_PATHS, FILES, CUSTOMIZE_HOOKS))
+    inputs = repr((release, PACKAGES, EXCLUDED_PATHS, FILES, CUSTOMIZE_HOOKS, VERSIONS_HOOK))
     return f"localhost/stability-host:{release.name}-{hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
 
 
@@ -145,6 +151,16 @@ def ensure_image(release: Release) -> str:
     return tag
 
 
+def versions(release: Release) -> dict[str, str]:
+    """Return the versions of ``python3`` and ``systemd`` in the image of ``release``, without Debian's own part.
+
+    Raises:
+        HostsError: the image cannot be made.
+    """
+    found = podman("image", "inspect", "--format", "{{json .Labels}}", ensure_image(release))
+    return {name: json.loads(found)[f"stability.{name}"].partition("-")[0] for name in TOLD}
+
+
 def _build(release: Release, tag: str) -> None:
     building = cache() / "images" / release.name
     # We hold the lock of this release, so what lies here was left by a build that was interrupted.
@@ -156,7 +172,9 @@ def _build(release: Release, tag: str) -> None:
         _write_files(overlay)
         archive = building / "root.tar"
         _bootstrap(release, overlay, archive, building)
-        podman("import", "--quiet", "--change", "STOPSIGNAL=SIGRTMIN+3", str(archive), tag)
+        told = [line.split() for line in (building / "versions").read_text().splitlines()]
+        changes = ["STOPSIGNAL=SIGRTMIN+3", *(f"LABEL stability.{name}={version}" for name, version in told)]
+        podman("import", "--quiet", *(f"--change={change}" for change in changes), str(archive), tag)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
@@ -178,6 +196,7 @@ def _bootstrap(release: Release, overlay: Path, archive: Path, building: Path) -
     command += [
         f'--customize-hook=install -D -m {file.mode:o} "{overlay / file.path}" "$1/{file.path}"' for file in FILES
     ]
+    command += [f"--customize-hook={VERSIONS_HOOK} > '{building / 'versions'}'"]
     command += [release.name, str(archive)]
     mirror = os.environ.get("STABILITY_DEBIAN_MIRROR")
     if mirror:

@@ -19,11 +19,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cgroups
 from common import HostsError, cache, locked, podman, podman_succeeds
 from images import ensure_image
 from releases import DEFAULT_RELEASE, RELEASES, Release
@@ -75,11 +77,6 @@ class HostSpec:
         return PREFIX + self.name
 
 
-def unified_cgroups() -> bool:
-    """Return whether this machine has cgroup v2 only (not v1, not the hybrid of both)."""
-    return Path("/sys/fs/cgroup/cgroup.controllers").exists()
-
-
 def up(spec: HostSpec) -> dict[str, Any]:
     """Start the host and wait until systemd, and sshd if asked for, answer.
 
@@ -94,23 +91,25 @@ def up(spec: HostSpec) -> dict[str, Any]:
     release = _checked(spec)
     image = ensure_image(release)
     with locked(f"host-{spec.name}"):
-        flags = _flags(spec)
+        flags = _flags(spec, release)
         settings = hashlib.sha256(repr((image, flags)).encode()).hexdigest()
         existing = inspect(spec.name)
         fresh = existing is None or existing["Config"]["Labels"].get("stability.settings") != settings
+        fresh = fresh or (existing["State"]["Running"] and not cgroups.reachable(spec.container, release))
         if fresh:
             down(spec.name)
-            _create(spec, image, [*flags, f"--label=stability.settings={settings}"])
+            _create(spec, release, image, [*flags, f"--label=stability.settings={settings}"])
         else:
-            podman("start", spec.container)
+            podman("start", spec.container, prefix=cgroups.prefix(spec.container, release))
         _wait_until_up(spec.name, fresh=fresh)
     return facts(spec.name)
 
 
 def down(*names: str) -> None:
     """Remove hosts with their volumes; one that is not there is no error."""
-    if names:
-        podman("rm", "--force", "--ignore", "--volumes", "--time", "0", *(PREFIX + name for name in names))
+    for name in names:
+        remove = ["rm", "--force", "--ignore", "--volumes", "--time", "0", PREFIX + name]
+        podman(*remove, prefix=cgroups.prefix(PREFIX + name))
 
 
 def reboot(name: str) -> dict[str, Any]:
@@ -119,7 +118,8 @@ def reboot(name: str) -> dict[str, Any]:
     Returns:
         The same as :func:`up`.
     """
-    podman("restart", "--time", "30", PREFIX + name)
+    release = RELEASES[facts(name)["release"]]
+    podman("restart", "--time", "30", PREFIX + name, prefix=cgroups.prefix(PREFIX + name, release))
     _wait_until_up(name, fresh=False)
     return facts(name)
 
@@ -127,7 +127,7 @@ def reboot(name: str) -> dict[str, Any]:
 def execute(name: str, argv: Sequence[str], stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command on a host as root and return its code and output."""
     return subprocess.run(
-        ["podman", "exec", "--interactive", PREFIX + name, *argv],
+        [*cgroups.prefix(PREFIX + name), "podman", "exec", "--interactive", PREFIX + name, *argv],
         input=stdin or "",
         capture_output=True,
         text=True,
@@ -169,6 +169,15 @@ def names() -> list[str]:
     """Return the names of all test hosts of this machine, also of those that do not run."""
     listed = podman("ps", "--all", "--filter", "label=stability.host", "--format", '{{index .Labels "stability.host"}}')
     return sorted(listed.split())
+
+
+def all_facts() -> list[dict[str, Any]]:
+    """Return how each test host of this machine is reached; one that its own run removes meanwhile is left out."""
+    found = []
+    for name in names():
+        with suppress(HostsError):
+            found.append(facts(name))
+    return found
 
 
 def inventory(hosts: Sequence[str], user: str = "root") -> str:
@@ -221,8 +230,9 @@ def _checked(spec: HostSpec) -> Release:
     if spec.release not in RELEASES:
         raise HostsError(f"release: found {spec.release!r}; expected one of {', '.join(RELEASES)}")
     release = RELEASES[spec.release]
-    if release.needs_unified_cgroups and not unified_cgroups():
-        raise HostsError(f"Debian {release.name} boots on cgroup v2 only, and this machine mounts cgroup v1")
+    obstacle = cgroups.obstacle(release)
+    if obstacle:
+        raise HostsError(obstacle)
     return release
 
 
@@ -243,7 +253,12 @@ def _mounts(spec: HostSpec) -> list[str]:
     return mounts
 
 
-def _flags(spec: HostSpec) -> list[str]:
+def _on_unified(release: Release) -> bool:
+    """Return whether a host of ``release`` sees cgroup v2 alone."""
+    return cgroups.unified() or cgroups.apart(release)
+
+
+def _flags(spec: HostSpec, release: Release) -> list[str]:
     flags = [
         f"--name={spec.container}",
         f"--hostname={spec.name}",
@@ -260,8 +275,10 @@ def _flags(spec: HostSpec) -> list[str]:
         hard = resource.getrlimit(number)[1]
         value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         flags.append(f"--ulimit={name}={value}:{value}")
-    if unified_cgroups():
-        flags.append("--systemd=always")
+    if _on_unified(release):
+        # The host's own limits are enough, and the empty v2 beside v1 cannot count processes. Where no volume is, podman puts
+        # a file system in memory over the journal.
+        flags += ["--systemd=always", "--pids-limit=-1", "--volume=/var/log/journal"]
     else:
         # On v1 `--systemd=always` mounts the machine's whole name=systemd hierarchy: hosts would share it, and removing
         # one would break the others. crun refuses the hybrid of v1 and v2; runc does not.
@@ -270,23 +287,24 @@ def _flags(spec: HostSpec) -> list[str]:
     return flags
 
 
-def _create(spec: HostSpec, image: str, flags: list[str]) -> None:
+def _create(spec: HostSpec, release: Release, image: str, flags: list[str]) -> None:
+    prefix = cgroups.prefix(spec.container, release)
     # systemd 256 and newer boot on cgroup v1 only when they are told to.
-    init = [] if unified_cgroups() else ["SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
+    init = [] if _on_unified(release) else ["SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
     command = [image, "/usr/local/sbin/boot-host", *init]
     if not spec.ssh:
-        podman("run", "--detach", "--network=none", *flags, *command)
+        podman("run", "--detach", "--network=none", *flags, *command, prefix=prefix)
         return
     # Chosen here, not by podman, which may choose another one at each reboot.
     with locked("addresses"):
-        used = {facts(other)["address"] for other in names()}
+        used = {host["address"] for host in all_facts()}
         for address in _free_addresses(spec.name, used):
             # A new hardware address at each reboot would leave the old one in this machine's ARP cache for half a minute.
             hardware = ":".join(f"{byte:02x}" for byte in b"\x02\x42" + ipaddress.ip_address(address).packed)
             network = [f"--network={NETWORK}", f"--ip={address}", f"--mac-address={hardware}"]
             network.append(f"--label=stability.address={address}")
             try:
-                podman("run", "--detach", *network, *flags, *command)
+                podman("run", "--detach", *network, *flags, *command, prefix=prefix)
                 return
             except HostsError as error:
                 # Podman keeps the address of a host whose removal was interrupted.

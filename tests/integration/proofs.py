@@ -5,39 +5,36 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
+import random
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-RECORD = ROOT / "docs" / "proofs.json"
+from reporting import tell
 
-
-def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+#: What everything random in a run is drawn by; ``STABILITY_SEED`` repeats a run.
+SEED = int(os.environ.get("STABILITY_SEED") or random.SystemRandom().randrange(2**32))
+# Processes that share the tests of one run out draw the same.
+os.environ["STABILITY_SEED"] = str(SEED)
+#: Seconds that a proof may take, when it does not say so itself.
+BUDGET = {"sample": 60.0, "full": 1800.0}
 
 
 @contextmanager
-def proof(name: str, sizes: Mapping[str, int], seed: int) -> Iterator[int]:
-    """Yield the number of cases to run; when all of a full run passed, write it to ``docs/proofs.json``.
+def proof(
+    name: str, sizes: Mapping[str, int], seed: int = SEED, budget: Mapping[str, float] | None = None
+) -> Iterator[int]:
+    """Yield the number of cases to run: that of the sample, or the full one when ``STABILITY_PROOF=full``.
 
-    ``STABILITY_PROOF=full`` asks for the full number. What was proved at this commit already is not run again.
+    When all cases passed, number, seed and seconds are printed and reported. A proof that took longer than its ``budget``
+    in seconds fails: it is not repeated any more by those who have to wait for it.
     """
-    full = os.environ.get("STABILITY_PROOF") == "full"
-    records = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
-    if full and records.get(name, {}).get("commit") == _commit():
-        print(f"{name}: proved at this commit with {records[name]['cases']} cases")
-        yield 0
-        return
-    size = sizes["full" if full else "sample"]
-    yield size
-    print(f"{name}: {size} cases passed with seed {seed}")
-    if full:
-        when = datetime.now(UTC).date().isoformat()
-        records[name] = {"cases": size, "commit": _commit(), "date": when, "result": "passed", "seed": seed}
-        RECORD.write_text(json.dumps(records, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    size = "full" if os.environ.get("STABILITY_PROOF") == "full" else "sample"
+    begun = time.monotonic()
+    yield sizes[size]
+    seconds = time.monotonic() - begun
+    allowed = (budget or BUDGET)[size]
+    assert seconds <= allowed, f"{name}: over its budget: {sizes[size]} cases took {seconds:.0f} s of {allowed:.0f} s"
+    print(f"{name}: {sizes[size]} cases passed with seed {seed} in {seconds:.0f} s")
+    tell(proof=name, cases=sizes[size], seed=seed, seconds=round(seconds, 1))

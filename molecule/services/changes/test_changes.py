@@ -33,7 +33,7 @@ CHANGES = {
     ),
     "credential": Change({"capped.service": "secret two"}, command="echo two > /etc/shop/secret"),
     "path of restart_on": Change({"crasher.service": "worker is up"}, command="echo two > /etc/shop/rules/first.txt"),
-    "pin": Change({"web.service": "click 8.5.1", "worker.service": "worker is up"}, variables={"click": "8.5.1"}),
+    "pin": Change({"web.service": "click 8.1.8", "worker.service": "worker is up"}, variables={"click": "8.1.8"}),
     "unit changed by hand": Change(
         {"worker.service": "colour green"}, command=f"{BY_HAND} && systemctl restart worker"
     ),

@@ -10,6 +10,8 @@ import time
 import pytest
 from support import wait_for
 
+from cgroups import MEMORY_LIMITS
+
 MARGIN = 5.0
 """Seconds that a process may take from the end of ``RestartSec=`` until it answers, on a busy machine of two cores."""
 
@@ -47,6 +49,7 @@ def test_the_web_service_answers_again_after_the_default_pause(node):
     assert node.pid("web.service") not in (0, pid)
 
 
+@pytest.mark.needs(MEMORY_LIMITS)
 def test_an_allocation_over_the_cap_ends_it_and_it_comes_back(node):
     capped, uncapped = node.pid("capped.service"), node.pid("worker.service")
     assert node.tell("worker.service", "allocate 128") == uncapped
@@ -63,12 +66,14 @@ def killed_again_and_again(node, unit):
 
 
 def test_the_start_limit_is_off(node, control):
-    limited = control("limited.service")
-    since = node.now()
+    limited, since = "limited.service", node.now()
     came_back, seconds = killed_again_and_again(node, "crasher.service")
     assert came_back == 8
     assert seconds < 10, "too slow for systemd's own limit of five starts in ten seconds, which this is about"
-    assert killed_again_and_again(node, limited)[0] < 5
+    # systemd counts from the first start on, and anew ten seconds later: each try begins with a start. On a machine that is busy
+    # with other hosts it may come back too slowly for the limit; then once more.
+    tries = (killed_again_and_again(node, control(limited)) for _try in range(3))
+    assert next((count for count, seconds in tries if count < 8 or seconds < 10), None) in range(5)
     assert node.state(limited) == "failed"
     assert any("Start request repeated too quickly" in line for line in node.records(since, f"UNIT={limited}"))
 

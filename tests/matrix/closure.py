@@ -1,0 +1,45 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plugins that take part when a module of the collection runs: its faces, and what these import, directly or not."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+PLUGINS = "plugins"
+CORE = f"{PLUGINS}/module_utils"
+#: What ansible itself reads for a module, whatever it imports.
+_FACES = ("modules/{name}.py", "action/{name}.py", "doc_fragments/*")
+
+
+def closure(root: Path, modules: Iterable[str]) -> list[str]:
+    """Return the paths (and patterns) of the plugins that ``modules`` consist of, sorted.
+
+    Raises:
+        ValueError: there is no such module.
+    """
+    found: set[str] = set()
+    for name in modules:
+        if not (root / PLUGINS / "modules" / f"{name}.py").is_file():
+            raise ValueError(f"{name} is no module of {PLUGINS}/modules")
+        faces = [f"{PLUGINS}/{face.format(name=name)}" for face in _FACES]
+        found.update(face for face in faces if "*" in face or (root / face).is_file())
+    waiting = [path for path in found if path.endswith(".py")]
+    while waiting:
+        new = set(_imported(root, waiting.pop())) - found
+        found |= new
+        waiting += new
+    return sorted(found)
+
+
+def _imported(root: Path, path: str) -> Iterator[str]:
+    """Yield the files of the core that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse((root / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            module = (node.module or "").rpartition("module_utils")[2].strip(".")
+            for name in [module] if module else [alias.name for alias in node.names]:
+                if (root / CORE / f"{name}.py").is_file():
+                    yield f"{CORE}/{name}.py"
