@@ -1,246 +1,196 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carries a plan out, in place, and puts the versions from before back when a gate fails.
+"""Carries a plan out as a transaction: stage a copy, change it, let it go through the gates, switch it in.
 
-In place means: between the first and the last file, the environment is neither the old one nor the new one. The journal
-lets the next run finish what a killed one began.
+Until the switch nothing of the environment is touched, so there is nothing to undo: a copy that fails is removed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Optional
 
-from .commands import SYSTEM_PATH, EnvironmentFailure, acting_as
-from .dist_info import leftovers, removable
-from .environment_marks import (
-    CHECKING,
-    INSTALLING,
-    Journal,
-    read_generation,
-    remove_journal,
-    restore_generation,
-    write_generation,
-    write_journal,
-)
-from .environment_plan import Installed
-from .environment_reading import Examined, Observed, observe
-from .environments import DEFAULT_PYTHON, PYTHON_PLACEHOLDER
-from .pep440 import same_version
-from .pip_runner import Pip, PipFailure, last_lines, new_conflicts, workspace
-from .virtual_environments import make_environment, python_of, remove_all, restore_pip
-
-#: What pip could not remove waits here until the change is complete.
-ASIDE_FOLDER = "stability-aside"
-#: Seconds that the smoke test may take.
-SMOKE_TEST_TIMEOUT = 1800.0
-
-
-class GateFailure(EnvironmentFailure):
-    """The change was made, and must not stay."""
-
-
-@dataclass
-class Outcome:
-    """What a run did. ``failure`` is a message for the user, ``None`` when all went well.
-
-    ``conflicts_before`` and ``conflicts_after`` are ``None`` where ``pip check`` was not run.
-    """
-
-    changed: bool = False
-    failure: Optional[str] = None
-    conflicts_before: Optional[list[str]] = None
-    conflicts_after: Optional[list[str]] = None
-    commands: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    smoke_tested: bool = False
+from .commands import EnvironmentFailure, acting_as
+from .dist_info import Distribution, installed_distributions, leftovers, recorded_sources, removable
+from .environment_gates import Candidate, check_installed, go_through
+from .environment_generations import Generation, exchange_with, generation_at, identity, next_number
+from .environment_lock import check_no_installer
+from .environment_marks import JOURNAL_FILE, Mark, write_mark
+from .environment_outcome import Outcome, tidy_up, warn_unless
+from .environment_place import make_work_folder, remove_empty
+from .environment_preparation import Prepared
+from .environment_reading import Examined, observe
+from .environment_staging import compile_command, copy_environment, copy_settings, in_copy, make_staged, relocate
+from .environment_switch import KEPT, Switch, repair, switch, sync_file_system
+from .files import remove_file
+from .pip_runner import Pip, PipFailure
+from .stray_files import remove_stray_files
+from .virtual_environments import make_environment, maker_of, remove_all, restore_pip
 
 
 class Change:
-    """One change of one environment, from the first mark to the last."""
+    """One change of one environment, in a copy of it."""
 
-    def __init__(self, examined: Examined, pip: Pip) -> None:
+    def __init__(self, prepared: Prepared, examined: Examined, pip: Pip, temporary: str) -> None:
+        self.place = prepared.place
+        self.user = prepared.user
+        self.examined = examined
         self.environment = examined.environment
-        self.path = examined.environment.virtualenv
-        self.user = examined.user
         self.plan = examined.plan
         self.pins = examined.pins
-        self.observed: Observed = examined.observed
+        self.observed = examined.observed
         self.pip = pip
-        self.outcome = Outcome()
-        with acting_as(self.user):
-            self.generation = read_generation(self.path)
-        self.unfinished = examined.observed.state.journal
-        self.before: dict[str, Optional[str]] = {}
-        self.aside = os.path.join(self.path, ASIDE_FOLDER)
-        self.moved: list[str] = []
+        self.temporary = temporary
+        self.outcome = Outcome(repaired=prepared.repaired)
+        self.sites: list[str] = [in_copy(self.place, site) for site in self.observed.sites]
+        self.live = _entries(self.observed.sites)
+        self.compiled = {step.pin.name for step in self.plan.steps}
+        self.made: list[str] = []
+        self.mark: Optional[Mark] = None
+        self.kept = ""
 
     def execute(self) -> Outcome:
-        """Carry the plan out; a failure is part of the outcome, except one before anything was installed."""
-        self._begin()
+        """Carry the plan out; a failure is part of the outcome."""
         try:
+            self._stage()
+            self._heal()
             self._install()
+            self._relocate()
+            self._compile()
             self._check()
+            self._seal()
+            self._switch()
         except PipFailure as failure:
-            self._undo(str(failure), pip_was_done=False)
-        except GateFailure as failure:
-            self._undo(str(failure), pip_was_done=True)
+            self._give_up(f"{self.pip.name} failed:\n{failure}")
+        except EnvironmentFailure as failure:
+            self._give_up(str(failure))
+        except OSError as error:
+            self._give_up(f"{error.filename or self.place.final}: {error.strerror}.")
         else:
-            self._end()
-            self._warn_of_unpinned()
+            self._tidy()
         self.outcome.commands = self.pip.commands
         return self.outcome
 
-    def _begin(self) -> None:
-        """Mark the environment as changing, and make it ready for pip."""
-        self.outcome.changed = True
-        if self.plan.create:
-            make_environment(self.path, self.environment.python or DEFAULT_PYTHON, self.user, self.pip)
-            self._mark(INSTALLING)
-            self.observed = observe(self.path, self.user, {pin.name for pin in self.pins})
-            if not self.observed.state.complete:
-                raise EnvironmentFailure(
-                    f"{self.path} was made, but has no pip. Is the Python module ensurepip installed?"
-                )
-        self.before = self._versions_before()
-        self._mark(INSTALLING)
-        # Before pip check: what a killed pip left makes it blind to what was installed afterwards.
-        self._remove_leftovers()
-        if self.plan.finish and not self._pip_is_whole():
-            restore_pip(self.path, self.user, self.pip)
-        self.outcome.conflicts_before = self._conflicts_before()
+    def _stage(self) -> None:
+        """Make the copy, or the environment itself where there is none that could be copied."""
+        outside = [site for site in self.observed.sites if not site.startswith(f"{self.place.target}/")]
+        if outside:
+            raise EnvironmentFailure(
+                f"{outside[0]} lies outside of the environment. Let it be a folder of its own in there."
+            )
+        there = os.path.isdir(self.place.target)
+        maker = maker_of(self.environment)
+        self.made = make_work_folder(self.place)
+        make_staged(self.place, self.user, self.place.target if there else "")
+        if not self.plan.create:
+            copy_environment(self.place, self.user)
+            return
+        if there:
+            copy_settings(self.place, self.user)
+        make_environment(self.place.staged, self.place.final, maker, self.user, self.pip)
+        observed = observe(self.place.staged, self.user, (), needs_pip=self.pip.name == "pip")
+        if not observed.state.complete:
+            raise EnvironmentFailure(
+                f"{self.place.final} was made, but has no pip. Is the Python module ensurepip installed?"
+            )
+        self.sites = list(observed.sites)
+        self.compiled |= set(observed.distributions)
+
+    def _distributions(self) -> dict[str, list[Distribution]]:
         with acting_as(self.user):
-            self._write_journal(INSTALLING)
-        self._move_aside()
+            return installed_distributions(self.sites)
 
-    def _remove_leftovers(self) -> None:
-        stale = [self.aside] if os.path.lexists(self.aside) else []
-        remove_all([*leftovers(self.observed.sites), *stale], self.user)
-
-    def _mark(self, phase: str) -> None:
-        """Give the environment a new generation and write the journal."""
+    def _heal(self) -> None:
+        """Take out of the copy what killed installers left, and what pip could not remove."""
+        found = self._distributions()
         with acting_as(self.user):
-            write_generation(self.path)
-            self._write_journal(phase)
-
-    def _pip_is_whole(self) -> bool:
-        pip = observe(self.path, self.user, {"pip"}).state.installed.get("pip")
-        return pip is not None and len(pip.versions) == 1 and not pip.missing
-
-    def _versions_before(self) -> dict[str, Optional[str]]:
-        """Return the version of each distribution that changes; an unfinished run's notes are older, and win."""
-        before: dict[str, Optional[str]] = {}
-        with acting_as(self.user):
+            stale = leftovers(self.sites)
             for step in self.plan.steps:
-                kept = removable(self.observed.distributions.get(step.pin.name, []))
-                before[step.pin.name] = kept.version if kept else None
-        return {**before, **(self.unfinished.before if self.unfinished else {})}
+                own = found.get(step.pin.name, [])
+                kept = removable(own)
+                stale += [one.path for one in own if one != kept]
+        remove_all(stale, self.user)
+        if self.plan.finish:
+            with acting_as(self.user):
+                remove_file(os.path.join(self.place.staged, JOURNAL_FILE))
+            if self.pip.name == "pip":
+                self._heal_pip()
+        self.outcome.conflicts_before = self._conflicts_before()
+
+    def _heal_pip(self) -> None:
+        """Restore the pip of the copy where it is missing or half there."""
+        pip = observe(self.place.staged, self.user, {"pip"}).state.installed.get("pip")
+        if pip is None or len(pip.versions) != 1 or pip.missing:
+            restore_pip(self.place.staged, self.user, self.pip)
+            self.compiled.add("pip")
 
     def _conflicts_before(self) -> Optional[list[str]]:
+        journal = self.observed.state.journal
         if self.environment.pip_check == "ignore":
             return None
         if self.plan.create:
             return []
-        if self.unfinished is not None and self.unfinished.conflicts is not None:
-            return list(self.unfinished.conflicts)
+        if journal is not None and journal.conflicts is not None:
+            return list(journal.conflicts)
         return self.pip.check() or []
 
-    def _write_journal(self, phase: str) -> None:
-        conflicts = self.outcome.conflicts_before
-        write_journal(self.path, Journal(phase, self.before, None if conflicts is None else tuple(conflicts)))
-
-    def _move_aside(self) -> None:
-        """Hide from pip what it could not remove: a second entry of one name, or one without ``RECORD``."""
-        with acting_as(self.user):
-            for step in self.plan.steps:
-                found = self.observed.distributions.get(step.pin.name, [])
-                kept = removable(found)
-                for path in [one.path for one in found if one != kept]:
-                    os.makedirs(self.aside, mode=0o755, exist_ok=True)
-                    os.rename(path, self._aside_of(path))
-                    self.moved.append(path)
-
-    def _aside_of(self, path: str) -> str:
-        return os.path.join(self.aside, os.path.basename(path))
-
     def _install(self) -> None:
-        if not self.plan.steps:
-            return
-        try:
+        if self.plan.steps:
             self.pip.install([step.pin.line for step in self.plan.steps], self.environment.require_hashes)
-        except PipFailure as failure:
-            raise PipFailure(f"pip failed:\n{failure}") from None
+            names = [step.pin.name for step in self.plan.steps]
+            self.outcome.warnings += self.plan.unplanned(remove_stray_files(names, self.sites, self.user))
+
+    def _relocate(self) -> None:
+        """Let everything in the copy name the path that it will have."""
+        found = self._distributions()
+        with acting_as(self.user):
+            relocate(self.place.staged, self.place.final, self.sites, [one for own in found.values() for one in own])
+
+    def _compile(self) -> None:
+        """Make byte code of what was installed, with the path that it will have."""
+        found = self._distributions()
+        with acting_as(self.user):
+            paths = [path for name in self.compiled for one in found.get(name, []) for path in recorded_sources(one)]
+            command = compile_command(self.place, paths, self.temporary)
+        if paths:
+            self.pip.run(command, {})
 
     def _check(self) -> None:
-        """Go through the gates. Raises :class:`GateFailure`."""
+        """Let the copy go through the gates. Raises :class:`~.environment_gates.GateFailure`."""
         if not self.plan.steps and not self.plan.finish:
             return
-        with acting_as(self.user):
-            self._write_journal(CHECKING)
-        self._check_installed()
-        self._check_conflicts()
-        self._smoke_test()
-
-    def _check_installed(self) -> None:
         names = {step.pin.name for step in self.plan.steps}
-        installed = observe(self.path, self.user, names).state.installed
-        wrong = []
-        for step in self.plan.steps:
-            found = installed.get(step.pin.name)
-            if found is None or not same_version(found.version, step.pin.version):
-                wrong.append(f"{step.pin.name} is {found.version if found else 'missing'}, not {step.pin.version}")
-            elif not found.whole:
-                wrong.append(f"{step.pin.name} has files that differ: {', '.join((found.missing + found.changed)[:3])}")
-        if wrong:
-            raise GateFailure("pip ended well, but not everything is in place:\n" + "\n".join(wrong))
+        observed = observe(self.place.staged, self.user, names, self.examined.hashes)
+        check_installed(self.plan.steps, observed.state.installed)
+        old = "" if self.plan.create else self.place.target
+        go_through(self.place, Candidate(self.examined, old, self.place.staged, self.pip), self.outcome)
 
-    def _check_conflicts(self) -> None:
-        if self.environment.pip_check == "ignore":
-            return
-        after = self.pip.check()
-        if after is None:
-            raise GateFailure("pip check could not check the environment.")
-        self.outcome.conflicts_after = after
-        strict = self.environment.pip_check == "strict"
-        refused = after if strict else new_conflicts(self.outcome.conflicts_before or [], after)
-        if refused:
-            what = "conflicts" if strict else "conflicts that were not there before"
-            listed = "\n".join(f"- {line}" for line in refused)
-            raise GateFailure(
-                f"pip check found {what}:\n{listed}\n"
-                "Pin versions that fit together, what they require included, or set pip_check: ignore."
-            )
-
-    def _smoke_test(self) -> None:
-        if not self.environment.smoke_test:
-            return
-        python = python_of(self.path)
-        argv = [word.replace(PYTHON_PLACEHOLDER, python) for word in self.environment.smoke_test]
-        try:
-            output = self.pip.run(argv, self._activated(), SMOKE_TEST_TIMEOUT)
-        except EnvironmentFailure as failure:
-            raise GateFailure(f"smoke_test: {failure}") from None
-        self.outcome.smoke_tested = output.status == 0
-        if output.status:
-            said = self.pip.masked(last_lines(output))
-            raise GateFailure(f"smoke_test ended with status {output.status}:\n{said}")
-
-    def _activated(self) -> dict[str, str]:
-        """Return the variables that the environment's ``activate`` script would set."""
-        return {"VIRTUAL_ENV": self.path, "PATH": f"{os.path.join(self.path, 'bin')}:{SYSTEM_PATH}"}
-
-    def _end(self) -> None:
-        if self.moved:
-            remove_all([self.aside], self.user)
+    def _seal(self) -> None:
+        """Give the copy its mark, and bring everything to the disk before it can become the environment."""
+        mark, own = identity(self.place, self.user)
+        # What was half-made, or can no longer be run, is nothing to go back to.
+        keeps = self.environment.keep_generations and not self.plan.create and not self.plan.finish
+        self.kept = own if keeps else ""
+        number = next_number(self.place, self.user, mark)
         with acting_as(self.user):
-            remove_journal(self.path)
+            self.mark = write_mark(self.place.staged, number, self.kept)
+        sync_file_system(self.place.work)
 
-    def _warn_of_unpinned(self) -> None:
-        """Name what an interrupted run was installing and nothing pins any more: nobody will repair it."""
+    def _switch(self) -> None:
+        """Let the copy take the environment's place, unless somebody changed the environment in the meantime."""
+        check_no_installer(self.place.final)
+        if not self.plan.create and _entries(self.observed.sites) != self.live:
+            raise EnvironmentFailure(f"Something else changed {self.place.final} in the meantime. Run again.")
+        if self.mark is not None:
+            kept = f"{KEPT}{self.kept}" if self.kept else ""
+            name = os.path.basename(self.place.staged)
+            warn_unless(switch(self.place, Switch(name, kept, self.mark.generation)), self.place, self.outcome)
+            self.outcome.changed = True
+
+    def _tidy(self) -> None:
+        tidy_up(self.place, self.user, self.environment, self.outcome)
         pinned = {pin.name for pin in self.pins}
         for name, installed in self.observed.state.installed.items():
             if name not in pinned and not installed.whole:
@@ -248,109 +198,53 @@ class Change:
                     f"{name} was left incomplete by an interrupted run and is no longer pinned. Pin it, or uninstall it."
                 )
 
-    def _undo(self, reason: str, pip_was_done: bool) -> None:
-        """Put the versions from before back and say truthfully what the environment now is.
-
-        ``pip_was_done`` says that pip was done, maybe in an earlier run: then there is something to put back.
-        """
+    def _give_up(self, reason: str) -> None:
+        """Remove the copy, and say truthfully what the environment is."""
         try:
-            state = self._restored(pip_was_done)
-        except (EnvironmentFailure, OSError) as error:
-            state = f"The environment could not be put back: {error}\nRun again when that is mended; it finishes this change."
-        self.outcome.failure = f"{reason}\n{state}"
+            repair(self.place, self.user)
+            remove_empty(self.made, self.place.actor())
+            switched = self.mark is not None and generation_at(self.place, self.user) == self.mark.generation
+            self.outcome.changed = switched
+        except OSError as error:
+            self.outcome.warnings.append(
+                f"{error.filename}: {error.strerror}. The next run removes what is left there."
+            )
+        self.outcome.failure = f"{reason}\n{self._state()}"
 
-    def _restored(self, pip_was_done: bool) -> str:
-        """Undo what was done; return what to say about the environment."""
-        with acting_as(self.user):
-            for path in self.moved:
-                if not os.path.lexists(path):
-                    with suppress(FileNotFoundError):
-                        os.rename(self._aside_of(path), path)
-        now = observe(self.path, self.user, self.before).state
-        untouched = not (pip_was_done or self.plan.leftovers or self.plan.create or now.leftovers)
-        if untouched and now.installed == self._relevant(set(self.before)):
-            return self._nothing_changed()
-        return self._put_back(now.installed)
-
-    def _relevant(self, names: set[str]) -> Mapping[str, Installed]:
-        return {name: found for name, found in self.observed.state.installed.items() if name in names}
-
-    def _nothing_changed(self) -> str:
-        self.outcome.changed = False
-        with acting_as(self.user):
-            restore_generation(self.path, self.generation)
-            if self.unfinished is None:
-                remove_journal(self.path)
-            else:
-                write_journal(self.path, self.unfinished)
-                return "The environment is still as an earlier, interrupted run left it."
-        return "The environment was not changed."
-
-    def _put_back(self, now: Mapping[str, Installed]) -> str:
-        """Install the versions from before; return what to say about the environment."""
-        wrong = {name: version for name, version in self.before.items() if not _holds(now.get(name), version)}
-        extra = [name for name, version in wrong.items() if version is None]
-        lines = [f"{name}=={version}" for name, version in wrong.items() if version is not None]
-        failure = ""
-        with acting_as(self.user):
-            self._write_journal(INSTALLING)
-        remove_all(leftovers(self.observed.sites), self.user)
-        try:
-            if extra:
-                self.pip.uninstall(extra)
-            if lines:
-                self.pip.install(lines, require_hashes=False)
-        except PipFailure as error:
-            failure = str(error)
-        installed = observe(self.path, self.user, self.before).state.installed
-        left = [name for name, version in self.before.items() if not _holds(installed.get(name), version)]
-        if not left:
-            self._end()
-            if self.plan.create:
-                return f"{self.path} was made by this run; nothing of what it installed is left there."
-            return f"The versions from before are back in {self.path}."
-        listed = "\n".join(
-            f"- {name}: {installed[name].version if name in installed else 'missing'} (before: {self.before[name] or 'missing'})"
-            for name in left
-        )
-        because = f" (pip: {failure.splitlines()[-1]})" if failure else ""
-        return (
-            f"The versions from before could not be put back{because}. {self.path} now holds:\n{listed}\n"
-            "Run again with pins that can be installed; it finishes this change."
-        )
+    def _state(self) -> str:
+        if self.outcome.changed:
+            return "The environment was changed before that."
+        if self.observed.state.journal is not None:
+            return "The environment is still as an earlier, interrupted run left it."
+        return "The environment was not changed." if os.path.lexists(self.place.target) else "Nothing was made."
 
 
-def _holds(installed: Optional[Installed], version: Optional[str]) -> bool:
-    """Whether a distribution is whole and at that version; ``None`` stands for not installed."""
-    if installed is None or version is None:
-        return installed is None and version is None
-    return installed.whole and installed.version == version
+def _entries(sites: Iterable[str]) -> Mapping[str, dict[str, int]]:
+    """Return name and inode of what is in the ``site-packages`` folders: other ones mean that an installer was at work."""
+    found: dict[str, dict[str, int]] = {}
+    for site in sites:
+        with os.scandir(site) as entries:
+            found[site] = {entry.name: entry.inode() for entry in entries if entry.name != "__pycache__"}
+    return found
 
 
-def carry_out(examined: Examined, check_mode: bool, lock: Optional[int]) -> Outcome:
-    """Do what the plan says; in check mode only what changes nothing.
-
-    With nothing to do, ``pip_check: strict`` still looks for conflicts, in both modes.
-    """
-    environment, planned = examined.environment, examined.plan
-    if planned.changed and check_mode:
-        return Outcome(changed=True)
-    if not planned.changed and environment.pip_check != "strict":
-        return Outcome()
-    with workspace(examined.user, environment.virtualenv) as temporary:
-        pip = Pip(environment, examined.user, temporary, () if lock is None else (lock,))
-        if planned.changed:
-            return Change(examined, pip).execute()
-        return _strict_check(pip)
-
-
-def _strict_check(pip: Pip) -> Outcome:
-    """Return an outcome that changed nothing, and failed if there are conflicts."""
-    conflicts = pip.check()
-    outcome = Outcome(conflicts_before=conflicts, conflicts_after=conflicts, commands=pip.commands)
-    if conflicts is None:
-        outcome.failure = "pip check could not check the environment. Nothing was changed."
-    elif conflicts:
-        listed = "\n".join(f"- {line}" for line in conflicts)
-        outcome.failure = f"pip check found conflicts:\n{listed}\nNothing was changed. Pin versions that fit together."
+def put_back(prepared: Prepared, examined: Examined, generation: Generation, live: Pip, pip: Pip) -> Outcome:
+    """Put a kept generation back instead of installing what it holds; it goes through the gates like a new copy."""
+    place, user, environment = prepared.place, prepared.user, examined.environment
+    outcome = Outcome(restored=generation.id, repaired=prepared.repaired)
+    was = generation_at(place, user)
+    if environment.pip_check != "ignore":
+        outcome.conflicts_before = [] if examined.plan.create else live.check() or []
+    try:
+        old = "" if examined.plan.create else place.target
+        go_through(place, Candidate(examined, old, generation.path, pip), outcome)
+        check_no_installer(place.final)
+        keeps = environment.keep_generations > 0 and not examined.plan.create and not examined.plan.finish
+        warn_unless(exchange_with(place, user, generation, keeps, rolled_back=False), place, outcome)
+        tidy_up(place, user, environment, outcome)
+        examined.hashes.save()
+    except (EnvironmentFailure, OSError) as error:
+        outcome.failure = f"{error}\nThe environment was not changed."
+    outcome.changed = prepared.repaired or generation_at(place, user) != was
+    outcome.commands = live.commands + pip.commands
     return outcome

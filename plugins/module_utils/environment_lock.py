@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .commands import EnvironmentFailure
+from .foreign_installers import installers_at_work
 
 #: Seconds to wait for another run to end.
 WAIT = 60.0
@@ -43,12 +44,28 @@ def _lock_folder() -> str:
     return folder
 
 
+def check_no_installer(virtualenv: str) -> None:
+    """Raise :class:`EnvironmentFailure` when a pip or uv of somebody else is at work in the environment."""
+    found = installers_at_work(virtualenv)
+    if found:
+        listed = ", ".join(str(process) for process in found)
+        raise EnvironmentFailure(
+            f"Another installer is changing {virtualenv} (process {listed}). Wait until it has ended, then run again."
+        )
+
+
+def _wait_for_installers(virtualenv: str, deadline: float) -> None:
+    while time.monotonic() < deadline and installers_at_work(virtualenv):
+        time.sleep(_PAUSE)
+    check_no_installer(virtualenv)
+
+
 @contextmanager
 def locked(virtualenv: str, wait: float = WAIT) -> Iterator[int]:
     """Hold the environment for one run (flock(2)) and yield the lock's file descriptor.
 
-    A program that inherits the descriptor goes on holding the lock: a pip that outlives a killed run is waited for.
-    After ``wait`` seconds :class:`EnvironmentFailure` is raised.
+    A program that inherits the descriptor goes on holding the lock: a pip that outlives a killed run is waited for, and so
+    is a pip or uv of somebody else. After ``wait`` seconds :class:`EnvironmentFailure` is raised.
     """
     path = os.path.join(_lock_folder(), f"{environment_key(virtualenv)}.lock")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -65,6 +82,7 @@ def locked(virtualenv: str, wait: float = WAIT) -> Iterator[int]:
                         "names its process). Wait until it has ended, then run again."
                     ) from None
                 time.sleep(_PAUSE)
+        _wait_for_installers(virtualenv, deadline)
         yield descriptor
     finally:
         os.close(descriptor)

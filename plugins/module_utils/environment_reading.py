@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn, Optional
 
 from .commands import EnvironmentFailure, User, acting_as, check_can_become, current_user, user_named, user_with
-from .dist_info import Distribution, installed_distributions, leftovers, verify_files, without_shared
+from .dist_info import Distribution, Records, installed_distributions, leftovers, verify_files, without_shared
+from .environment_lock import environment_key
 from .environment_marks import CREATING, Journal, read_journal
 from .environment_plan import Installed, Plan, State, plan
-from .environments import DEFAULT_PYTHON, Environment
+from .environments import Environment
+from .file_hashes import FileHashes, cache_path
+from .installers import check_installer
 from .interpreters import Interpreter, ask_interpreter
+from .locked_pins import Unlocked, find_unlocked, unpinned
 from .problems import InvalidInput, Problem, show
-from .requirements import Pin, combine, parse_requirements_text, pins_for
-from .virtual_environments import SEED, holds_environment, python_of, sites_of
+from .requirement_files import Requested, read_requirement_files
+from .requirements import Pin, combine
+from .stray_files import stray_files
+from .virtual_environments import SEED, holds_environment, maker_of, python_of, sites_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,8 @@ class Observed:
 class Examined:
     """Everything that a run needs: who, what is pinned, what was found, what is to be done.
 
-    ``pending`` names what check mode could not look at, because an earlier step of the same play would make it.
+    ``pending`` names what check mode could not look at, because an earlier step of the same play would make it; ``unlocked``
+    is what the pins do not explain, ``hashes`` are the digests of files that are known.
     """
 
     environment: Environment
@@ -49,13 +56,15 @@ class Examined:
     observed: Observed
     plan: Plan
     pending: list[str]
+    hashes: FileHashes = field(default_factory=FileHashes)
+    unlocked: Unlocked = field(default_factory=Unlocked)
 
 
 def _refuse(environment: Environment, key: str, found: str, expected: str, remedy: str) -> NoReturn:
     raise InvalidInput([Problem(environment.option(key), show(found), expected, remedy)])
 
 
-def _resolve_user(environment: Environment, check_mode: bool, pending: list[str]) -> User:
+def resolve_user(environment: Environment, check_mode: bool, pending: list[str]) -> User:
     """Return who executes everything: ``run_as``, else the folder's owner, else ourselves."""
     if environment.run_as:
         user = user_named(environment.run_as)
@@ -73,57 +82,74 @@ def _resolve_user(environment: Environment, check_mode: bool, pending: list[str]
     return current_user()
 
 
-def _read_requirements(environment: Environment, check_mode: bool, pending: list[str]) -> str:
-    try:
-        with open(environment.requirements, encoding="utf-8") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        if not check_mode:
-            expected, remedy = "a file on the managed node", "Copy it there first, or give requirements_content"
-            _refuse(environment, "requirements", environment.requirements, expected, remedy)
-        pending.append(f"The file {environment.requirements} does not exist yet; its pins are unknown.")
-    except UnicodeDecodeError:
-        _refuse(environment, "requirements", environment.requirements, "a text file in UTF-8", "Convert it")
-    except OSError as error:
-        _refuse(environment, "requirements", environment.requirements, "a file that can be read", str(error.strerror))
-    return ""
+def _installed(
+    names: Iterable[str], distributions: Mapping[str, list[Distribution]], hashes: FileHashes
+) -> dict[str, Installed]:
+    """Return what is installed of ``names``, each file compared with its ``RECORD``."""
+    records = Records()
+    found = {name: distributions[name] for name in sorted(set(names)) if name in distributions}
+    stray = stray_files(found, distributions, records)
+    installed = {}
+    for name, own in found.items():
+        changed: tuple[str, ...] = ()
+        missing: tuple[str, ...] = ()
+        if len(own) == 1:
+            others = (other for several in distributions.values() for other in several)
+            integrity = without_shared(verify_files(own[0], hashes, records), own[0], others, records)
+            changed, missing = integrity.changed, integrity.missing
+        versions = tuple(one.version for one in own)
+        origin = next((one.origin for one in own if one.origin), None)
+        installed[name] = Installed(versions, changed, missing, stray.get(name, ()), origin)
+    return installed
 
 
-def _installed(name: str, distributions: Mapping[str, list[Distribution]]) -> Installed:
-    own = distributions[name]
-    changed: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    if len(own) == 1:
-        others = (other for found in distributions.values() for other in found)
-        integrity = without_shared(verify_files(own[0]), own[0], others)
-        changed, missing = integrity.changed, integrity.missing
-    return Installed(tuple(one.version for one in own), changed, missing, any(one.direct for one in own))
+def _is_seed_only(distributions: Mapping[str, list[Distribution]], needs_pip: bool) -> bool:
+    """Whether only a damaged pip, or nothing at all, is installed: an environment whose making was cut short.
 
-
-def _is_seed_only(distributions: Mapping[str, list[Distribution]]) -> bool:
-    """Whether only a damaged pip, or nothing at all, is installed: an environment whose making was cut short."""
+    Without ``needs_pip`` an environment may have no pip.
+    """
     if set(distributions) - set(SEED):
         return False
     pips = distributions.get("pip", [])
+    if not pips and not needs_pip:
+        return False
     return len(pips) != 1 or bool(verify_files(pips[0]).missing)
 
 
-def _half_made(virtualenv: str, journal: Optional[Journal], why: str) -> Observed:
-    """Return that the environment has yet to be made, unless it holds distributions that would be lost."""
-    held = set(installed_distributions(sites_of(virtualenv))) - set(SEED)
-    if held:
-        raise EnvironmentFailure(
-            f"virtualenv: {why} Its Python is gone or was upgraded: install it again, or remove {virtualenv}, and run again."
-        )
-    return Observed(State(False, journal=journal))
+def _half_made(virtualenv: str, user: User, journal: Optional[Journal], pinned: Collection[str]) -> Observed:
+    """Return that the environment has yet to be made, and what it held: it is made anew from its own list.
 
-
-def observe(virtualenv: str, user: User, names: Iterable[str]) -> Observed:
-    """Return what is at the path; the files of the distributions in ``names`` are verified.
-
-    Files are read as ``user``: a link in the environment leads only to what the user may read. Raises
-    :class:`EnvironmentFailure` when something else is there, or an environment whose interpreter does not run.
+    ``pinned`` are names whose versions are known without the list. Raises :class:`EnvironmentFailure` for what no version
+    brings back.
     """
+    with acting_as(user):
+        found = installed_distributions(sites_of(virtualenv))
+    held: dict[str, str] = {}
+    lost = []
+    for name, own in sorted(found.items()):
+        if name in SEED and name not in pinned:
+            continue
+        held[name] = own[0].version
+        if name not in pinned and (len(own) != 1 or not own[0].version or own[0].origin):
+            lost.append(name)
+    if lost:
+        raise EnvironmentFailure(
+            f"virtualenv: the Python of {virtualenv} is gone or was upgraded, and nothing says how to get {', '.join(lost)} again "
+            "(installed from an address or a file, or without readable metadata). Pin it, or remove the environment."
+        )
+    return Observed(State(False, journal=journal, rebuild=held))
+
+
+def observe(
+    virtualenv: str, user: User, names: Iterable[str], hashes: Optional[FileHashes] = None, needs_pip: bool = True
+) -> Observed:
+    """Return what is at the path; the files of the distributions in ``names`` are verified, with digests of ``hashes``.
+
+    Files are read as ``user``: a link in the environment leads only to what the user may read. Without ``needs_pip`` it may be
+    an environment without any distribution. Raises :class:`EnvironmentFailure` when something else is there, or an environment
+    whose interpreter does not run and that cannot be made anew.
+    """
+    names = set(names)
     with acting_as(user):
         journal = read_journal(virtualenv)
     if not holds_environment(virtualenv) or (journal is not None and journal.phase == CREATING):
@@ -131,19 +157,16 @@ def observe(virtualenv: str, user: User, names: Iterable[str]) -> Observed:
     python = python_of(virtualenv)
     try:
         interpreter = ask_interpreter(python, user)
-    except EnvironmentFailure as failure:
-        return _half_made(virtualenv, journal, str(failure))
+    except EnvironmentFailure:
+        return _half_made(virtualenv, user, journal, names)
     if not interpreter.virtual or not interpreter.sites:
-        version = interpreter.markers["python_version"]
-        return _half_made(
-            virtualenv, journal, f"{python} is Python {version}, which this environment was not made for."
-        )
+        return _half_made(virtualenv, user, journal, names)
     with acting_as(user):
         distributions = installed_distributions(interpreter.sites)
-        if _is_seed_only(distributions):
+        if _is_seed_only(distributions, needs_pip):
             return Observed(State(False, journal=journal))
         wanted = {*names, *(journal.before if journal else ())}
-        installed = {name: _installed(name, distributions) for name in sorted(wanted) if name in distributions}
+        installed = _installed(wanted, distributions, hashes or FileHashes())
         left = tuple(os.path.basename(path) for path in leftovers(interpreter.sites))
     return Observed(State(True, installed, left, journal), distributions, interpreter)
 
@@ -154,7 +177,7 @@ def _markers(
     """Return the marker values of the environment's interpreter, or of the one that will make it."""
     if observed.interpreter is not None:
         return observed.interpreter.markers
-    python = environment.python or DEFAULT_PYTHON
+    python = maker_of(environment)
     if not os.path.exists(python):
         if not check_mode:
             _refuse(
@@ -183,23 +206,18 @@ def _check_writable(environment: Environment, observed: Observed, user: User) ->
         _refuse(environment, "run_as", user.name, expected, "Change its owner, or name the owner")
 
 
-def _check_pip(environment: Environment, observed: Observed, planned: Plan) -> None:
-    """Refuse an environment without pip where there is something to install; an unfinished change is completed."""
-    if planned.steps and observed.state.complete and not planned.finish and "pip" not in observed.distributions:
-        raise EnvironmentFailure(
-            f"virtualenv: {environment.virtualenv} was made without pip, which this version installs with. "
-            f"Run {python_of(environment.virtualenv)} -m ensurepip once, then run again."
-        )
-
-
-def _read_pins(environment: Environment, check_mode: bool, pending: list[str], problems: list[Problem]) -> list[Pin]:
-    """Return all pins that were given, markers not evaluated yet."""
-    pins = list(environment.pins)
-    if environment.requirements:
-        text = _read_requirements(environment, check_mode, pending)
-        place = f"{environment.option('requirements')} ({environment.requirements})"
-        pins += parse_requirements_text(text, place, problems)
-    return pins
+def _read_requested(
+    environment: Environment, check_mode: bool, pending: list[str], problems: list[Problem]
+) -> Requested:
+    """Return what the requirement files on the host say, markers not evaluated yet."""
+    if not environment.requirements:
+        return Requested()
+    option = environment.option("requirements")
+    requested = read_requirement_files(environment.requirements, option, check_mode, problems)
+    if problems and not (requested.pins or requested.opened):
+        raise InvalidInput(problems)
+    pending += [f"The file {path} does not exist yet; its pins are unknown." for path in requested.absent]
+    return requested
 
 
 def examine(environment: Environment, check_mode: bool) -> Examined:
@@ -209,15 +227,45 @@ def examine(environment: Environment, check_mode: bool) -> Examined:
     """
     pending: list[str] = []
     problems: list[Problem] = []
-    user = _resolve_user(environment, check_mode, pending)
-    given = _read_pins(environment, check_mode, pending, problems)
-    observed = observe(environment.virtualenv, user, {pin.name for pin in given})
+    user = resolve_user(environment, check_mode, pending)
+    requested = _read_requested(environment, check_mode, pending, problems)
+    names = {pin.name for pin in environment.pins} | requested.names
+    hashes = FileHashes(cache_path(environment_key(environment.virtualenv)))
+    observed = observe(environment.virtualenv, user, names, hashes, needs_pip=environment.installer != "uv")
+    if not check_mode:
+        hashes.save()
     markers = _markers(environment, observed, user, check_mode, pending)
-    pins = combine(pins_for(given, markers), environment.require_hashes, problems)
+    pins = requested.pins_for(list(environment.pins), markers, problems)
+    pins = combine(pins, environment.require_hashes, problems)
     if problems:
         raise InvalidInput(problems)
     planned = plan(pins, observed.state, environment.reinstall)
     if planned.changed and not pending:
         _check_writable(environment, observed, user)
-    _check_pip(environment, observed, planned)
-    return Examined(environment, user, pins, observed, planned, pending)
+    if planned.steps:
+        has_pip = not observed.state.complete or planned.finish or "pip" in observed.distributions
+        check_installer(environment, user, has_pip, check_mode, pending)
+    examined = Examined(environment, user, pins, observed, planned, pending, hashes)
+    if not pending:
+        examined.unlocked = _unlocked(examined, observed, {step.pin.name for step in planned.steps})
+    return examined
+
+
+def _unlocked(examined: Examined, observed: Observed, changing: Collection[str]) -> Unlocked:
+    """Return what the pins do not explain; what distributions need is read only when they must be locked."""
+    if observed.interpreter is None:
+        return Unlocked()
+    if not examined.environment.locked:
+        return Unlocked(tuple(unpinned(examined.pins, observed.distributions)))
+    with acting_as(examined.user):
+        return find_unlocked(examined.pins, observed.distributions, observed.interpreter.markers, changing)
+
+
+def check_locked(examined: Examined, virtualenv: str) -> str:
+    """Return why the environment at ``virtualenv``, into which the plan was carried out, is not locked.
+
+    Empty when it is, or need not be. That is what only the metadata of what was installed can tell; ``examined`` remembers it.
+    """
+    if examined.environment.locked:
+        examined.unlocked = _unlocked(examined, observe(virtualenv, examined.user, (), needs_pip=False), ())
+    return examined.unlocked.text

@@ -16,7 +16,7 @@ from typing import Any, Optional
 
 from . import values as v
 from .masking import has_credentials, masked_value
-from .problems import InvalidInput, Problem, show
+from .problems import InvalidInput, ListOf, Problem, show
 from .requirements import Pin, combine, parse_pins, parse_requirements_text
 
 #: The interpreter that makes a virtual environment when none is named.
@@ -26,12 +26,7 @@ PYTHON_PLACEHOLDER = "{python}"
 _SOURCES = ("pins", "requirements", "requirements_content")
 #: Keys of the collection's contract that are not built yet, and what to do without them.
 PENDING_KEYS = {
-    "imports": "imports are not checked; let smoke_test import what matters",
-    "installer": "pip is the installer; take the key out",
     "interpreter": "only virtual environments are changed; name one with virtualenv",
-    "locked": "distributions that nothing pins are left alone; take the key out",
-    "references": "references are not checked; take the key out",
-    "sources": "references are not checked; take the key out",
 }
 
 
@@ -51,12 +46,19 @@ class Environment:
     run_as: str = ""
     reinstall: str = "drifted"
     pip_check: str = "new"
+    locked: bool = False
+    imports: str = "new"
+    references: str = "fail"
+    sources: tuple[str, ...] = ()
+    installer: str = "auto"
     smoke_test: tuple[str, ...] = ()
     index_url: str = ""
     extra_index_urls: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
     no_index: bool = False
     require_hashes: bool = False
+    keep_generations: int = 2
+    state: str = "present"
 
     def option(self, key: str) -> str:
         """Return how a message names the key: ``stability_environments[3].pins``, or ``pins`` for the module."""
@@ -137,6 +139,11 @@ KEYS: dict[str, v.Checker] = {
     "requirements_content": _content,
     "reinstall": v.one_of("drifted", "always"),
     "pip_check": v.one_of("strict", "new", "ignore"),
+    "locked": v.boolean,
+    "imports": v.one_of("strict", "new", "ignore"),
+    "references": v.one_of("fail", "warn", "ignore"),
+    "sources": v.list_of(v.path),
+    "installer": v.one_of("auto", "pip", "uv"),
     "smoke_test": _smoke_test,
     "stop_before_switch": _not_stopped,
     "index_url": _address,
@@ -144,7 +151,8 @@ KEYS: dict[str, v.Checker] = {
     "find_links": v.list_of(_links),
     "no_index": v.boolean,
     "require_hashes": v.boolean,
-    "state": v.one_of("present"),
+    "keep_generations": v.count,
+    "state": v.one_of("present", "rolled_back"),
 }
 
 
@@ -198,7 +206,7 @@ def _checked_values(item: _Item) -> dict[str, Any]:
                 item.add(f"{key}{fault.place}", found, fault.expected, fault.remedy)
     if "virtualenv" not in item.raw:
         item.add("virtualenv", "nothing", "the folder of the virtual environment", "Add the key virtualenv")
-    if not any(key in item.raw for key in _SOURCES):
+    if checked.get("state") != "rolled_back" and not any(key in item.raw for key in _SOURCES):
         item.add(
             "pins",
             "nothing",
@@ -233,12 +241,19 @@ def parse_environment(raw: Mapping[Any, Any], place: str, problems: list[Problem
         run_as=checked.get("run_as", ""),
         reinstall=checked.get("reinstall", "drifted"),
         pip_check=checked.get("pip_check", "new"),
+        locked=checked.get("locked", False),
+        imports=checked.get("imports", "new"),
+        references=checked.get("references", "fail"),
+        sources=tuple(checked.get("sources", ())),
+        installer=checked.get("installer", "auto"),
         smoke_test=tuple(checked.get("smoke_test", ())),
         index_url=checked.get("index_url", ""),
         extra_index_urls=tuple(checked.get("extra_index_urls", ())),
         find_links=tuple(checked.get("find_links", ())),
         no_index=checked.get("no_index", False),
         require_hashes=checked.get("require_hashes", False),
+        keep_generations=checked.get("keep_generations", 2),
+        state=checked.get("state", "present"),
     )
 
 
@@ -257,19 +272,11 @@ def parse_environments(raw: object, option: str = "stability_environments") -> l
     ``raw`` is the list as YAML gave it; ``None`` counts as empty. Raises :class:`InvalidInput` with every problem of every
     item, each named by ``option``.
     """
-    if raw is None:
-        return []
-    if not isinstance(raw, (list, tuple)):
-        raise InvalidInput([Problem(option, _quoted(raw), "a list of environments", "Write a list of mappings")])
     problems: list[Problem] = []
     environments = []
     paths: dict[int, str] = {}
-    for index, member in enumerate(raw):
-        place = f"{option}[{index}]"
-        if not isinstance(member, Mapping):
-            problems.append(Problem(place, _quoted(member), "a mapping", "Write virtualenv and pins"))
-            continue
-        environment = parse_environment(member, place, problems)
+    for index, member in ListOf("environments", "virtualenv and pins", _quoted).members(raw, option, problems):
+        environment = parse_environment(member, f"{option}[{index}]", problems)
         if isinstance(member.get("virtualenv"), str):
             paths[index] = re.sub(r"/+", "/", member["virtualenv"]).rstrip("/")
         if environment is not None:

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn, Union
+from typing import NamedTuple, NoReturn, Optional, Union
 
 from .names import normalised
 from .pep440 import InvalidClause, parse_clause
@@ -93,7 +93,18 @@ class Joined:
         return self.left.holds(environment) or self.right.holds(environment)
 
 
-Marker = Union[Comparison, Joined]
+@dataclass(frozen=True)
+class Constant:
+    """A comparison whose result is known already."""
+
+    value: bool
+
+    def holds(self, environment: Mapping[str, str]) -> bool:
+        """Whether it is true, wherever that is."""
+        return self.value
+
+
+Marker = Union[Comparison, Joined, Constant]
 
 
 def _compare_text(left: str, operator: str, right: str) -> bool:
@@ -117,8 +128,9 @@ class _Token(NamedTuple):
 class _Parser:
     """A recursive descent over the grammar of PEP 508; ``and`` binds closer than ``or``."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, sets: Mapping[str, Collection[str]]) -> None:
         self.source = source
+        self.sets = sets
         self.tokens = self._tokens()
         self.position = 0
 
@@ -168,11 +180,13 @@ class _Parser:
             return marker
         return self.comparison()
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> Marker:
         left, middle, right = self.next(), self.next(), self.next()
         if middle.kind != "operator":
             self.refuse(f"has {middle.text} where a comparison is expected")
         operator = " ".join(middle.text.split())
+        if right.text in self.sets and left.kind == "text" and operator in ("in", "not in"):
+            return Constant((normalised(left.text[1:-1]) in self.sets[right.text]) == (operator == "in"))
         for variable, text, swapped in ((left, right, False), (right, left, True)):
             if variable.kind == "name" and text.kind == "text":
                 comparison = Comparison(self.variable(variable.text), operator, text.text[1:-1], swapped)
@@ -200,9 +214,12 @@ class _Parser:
         return comparison
 
 
-def parse_marker(text: str) -> Marker:
-    """Return the marker that ``text`` spells. Raises :class:`InvalidMarker`."""
-    parser = _Parser(text)
+def parse_marker(text: str, sets: Optional[Mapping[str, Collection[str]]] = None) -> Marker:
+    """Return the marker that ``text`` spells. Raises :class:`InvalidMarker`.
+
+    ``sets`` are the variables of lock files that hold normalised names (``"dev" in dependency_groups``), with their value.
+    """
+    parser = _Parser(text, sets or {})
     marker = parser.any_of()
     if parser.position != len(parser.tokens):
         parser.refuse(f"goes on with {parser.tokens[parser.position].text}")

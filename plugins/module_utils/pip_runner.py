@@ -20,10 +20,17 @@ from typing import Optional
 from .commands import EnvironmentFailure, Output, User, acting_as, run
 from .environment_lock import environment_key
 from .environments import Environment
+from .hard_links import break_link
 from .masking import masked, secrets_in
 from .names import normalised
+from .pep508 import InvalidRequirement, parse_requirement
 
-_INSTALL = ("install", "--force-reinstall", "--no-deps", "--no-input", "--disable-pip-version-check")
+#: Without a cache, since pip takes from it what it built of a source archive before, whatever a build makes now. Byte code is
+#: made afterwards, with the path that the environment will have.
+_INSTALL = (
+    *("install", "--force-reinstall", "--no-deps", "--no-input", "--disable-pip-version-check"),
+    *("--no-cache-dir", "--no-compile"),
+)
 _MOST_LINES = 20
 #: What pip says beside the point.
 _NOISE = re.compile(
@@ -71,6 +78,17 @@ class Conflict:
     key: tuple[str, str, str]
 
 
+def _canonical(requirement: str) -> str:
+    """Return a requirement as every installer and version of pip would spell it, without its marker."""
+    text = requirement.partition(";")[0]
+    try:
+        parsed = parse_requirement(text)
+    except InvalidRequirement:
+        return text.replace(" ", "")
+    extras = f"[{','.join(parsed.extras)}]" if parsed.extras else ""
+    return parsed.name + extras + ",".join(sorted(f"{clause.operator}{clause.text}" for clause in parsed.specifier))
+
+
 def parse_conflicts(lines: Iterable[str]) -> list[Conflict]:
     """Return the conflicts among the lines of ``pip check``, in their order."""
     conflicts = []
@@ -78,7 +96,7 @@ def parse_conflicts(lines: Iterable[str]) -> list[Conflict]:
         for kind, pattern in (("version", _WRONG_VERSION), ("missing", _NOT_INSTALLED), ("platform", _NOT_SUPPORTED)):
             match = pattern.match(line.strip())
             if match is not None:
-                what = match.groupdict().get("what", "").replace(" ", "")
+                what = _canonical(match.groupdict().get("what", ""))
                 conflicts.append(Conflict(line.strip(), (kind, normalised(match.group("who")), what)))
                 break
     return conflicts
@@ -119,11 +137,20 @@ def workspace(user: User, virtualenv: str) -> Iterator[str]:
 
 
 class Pip:
-    """The pip of one environment; ``commands`` collects what was run, masked."""
+    """The pip of one environment; ``commands`` collects what was run, masked.
 
-    def __init__(self, environment: Environment, user: User, temporary: str, held: Sequence[int] = ()) -> None:
+    It works in ``virtualenv``, the staged copy, or where none is named in the environment itself.
+    """
+
+    #: What messages call it.
+    name = "pip"
+
+    def __init__(
+        self, environment: Environment, user: User, temporary: str, held: Sequence[int] = (), virtualenv: str = ""
+    ) -> None:
         self._environment = environment
-        self._python = os.path.join(environment.virtualenv, "bin", "python")
+        self._virtualenv = virtualenv or environment.virtualenv
+        self._python = os.path.join(self._virtualenv, "bin", "python")
         self._user = user
         self._temporary = temporary
         self._held = held
@@ -145,23 +172,35 @@ class Pip:
         held = () if timeout else self._held
         return run(argv, self._user, {"TMPDIR": self._temporary, **variables}, timeout, held)
 
+    def _break_links(self) -> None:
+        """Make files of the environment's own of the ``.pth`` files, the only ones that installers change in place."""
+        sites = os.path.join(glob.escape(self._virtualenv), "lib*", "python*", "site-packages")
+        with acting_as(self._user):
+            for path in glob.glob(os.path.join(sites, "*.pth")):
+                break_link(path)
+
     def _change(self, arguments: Sequence[str], variables: Mapping[str, str]) -> None:
-        argv = [self._python, "-I", "-m", "pip", *arguments]
+        self._break_links()
+        argv = [self._python, "-I", "-B", "-m", "pip", *arguments]
         output = self.run(argv, {"PIP_NO_COLOR": "1", "PIP_USER": "0", **variables})
         if output.status:
             raise PipFailure(self.masked(meaningful_lines(output)) or f"pip ended with status {output.status}.")
 
-    def install(self, lines: Sequence[str], require_hashes: bool) -> None:
-        """Install the requirements in one run, without their dependencies. Raises :class:`PipFailure`."""
+    def _written(self, lines: Sequence[str]) -> str:
+        """Write a requirements file that only the user can read, and return its path."""
         path = os.path.join(self._temporary, "requirements.txt")
         with acting_as(self._user):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
                 stream.write("".join(f"{line}\n" for line in lines))
+        return path
+
+    def install(self, lines: Sequence[str], require_hashes: bool) -> None:
+        """Install the requirements in one run, without their dependencies. Raises :class:`PipFailure`."""
         variables = index_variables(self._environment)
         if require_hashes:
             variables["PIP_REQUIRE_HASHES"] = "1"
-        self._change([*_INSTALL, "-r", path], variables)
+        self._change([*_INSTALL, "-r", self._written(lines)], variables)
 
     def uninstall(self, names: Sequence[str]) -> None:
         """Remove distributions. Raises :class:`PipFailure`."""

@@ -8,20 +8,18 @@ from __future__ import annotations
 import glob
 import os
 import re
+import shlex
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from .commands import EnvironmentFailure, Output, User, acting_as
-from .environment_marks import CREATING, GENERATION_FILE, JOURNAL_FILE, Journal, write_journal
+from .environment_marks import GENERATION_FILE, JOURNAL_FILE
+from .environments import DEFAULT_PYTHON, Environment
 from .pip_runner import Pip, meaningful_lines
 
 #: What ensurepip installs, in any version of Python.
 SEED = ("pip", "setuptools", "wheel")
 _PIP_FILES = re.compile(r"pip(?:-[^-]+\.dist-info)?\Z")
-_SEED_FILES = re.compile(
-    r"(?:pip|setuptools|wheel)(?:-[^-]+\.dist-info)?\Z|pkg_resources\Z|_distutils_hack\Z|distutils-precedence\.pth\Z"
-)
-_LINKS = re.compile(r"python[0-9.]*\Z")
 _MARKS = {GENERATION_FILE, JOURNAL_FILE}
 _SHOWN = 3
 
@@ -60,22 +58,6 @@ def holds_environment(virtualenv: str) -> bool:
     )
 
 
-def _make_folder(virtualenv: str, user: User) -> None:
-    """Make the folder and those above it; only the last one belongs to the user."""
-    os.makedirs(os.path.dirname(virtualenv), mode=0o755, exist_ok=True)
-    try:
-        os.mkdir(virtualenv, 0o755)
-    except FileExistsError:
-        return
-    if os.geteuid() != user.uid:
-        # Through a descriptor: whoever may write to the folder above could put a link in its place.
-        descriptor = os.open(virtualenv, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            os.fchown(descriptor, user.uid, user.gid)
-        finally:
-            os.close(descriptor)
-
-
 def _remove(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
@@ -95,41 +77,53 @@ def _remove_matching(folders: Iterable[str], names: re.Pattern[str], user: User)
     remove_all(found, user)
 
 
-def _remove_half_made(virtualenv: str, user: User) -> None:
-    """Remove what venv would take for whole: links to an interpreter, a pip that was installed half-way."""
-    _remove_matching(sites_of(virtualenv), _SEED_FILES, user)
-    programs = os.path.join(virtualenv, "bin")
-    if os.path.isdir(programs):
-        _remove_matching([programs], _LINKS, user)
-
-
-def _system_site_packages(virtualenv: str) -> bool:
+def _configuration(virtualenv: str) -> dict[str, str]:
+    """Return what ``pyvenv.cfg`` says; nothing where there is none."""
     try:
-        with open(os.path.join(virtualenv, "pyvenv.cfg"), encoding="utf-8") as stream:
-            return re.search(r"(?im)^include-system-site-packages\s*=\s*true\s*$", stream.read()) is not None
+        with open(os.path.join(virtualenv, "pyvenv.cfg"), encoding="utf-8", errors="replace") as stream:
+            pairs = [line.partition("=") for line in stream]
     except FileNotFoundError:
-        return False
+        return {}
+    return {name.strip().lower(): value.strip() for name, _sign, value in pairs}
+
+
+def maker_of(environment: Environment) -> str:
+    """Return the interpreter that makes an environment: the one that is named, else the one that made it before."""
+    if environment.python:
+        return environment.python
+    home = _configuration(environment.virtualenv).get("home", "")
+    known = os.path.join(home, "python3") if home.startswith("/") else ""
+    return known if known and os.access(known, os.X_OK) else DEFAULT_PYTHON
 
 
 def _checked(pip: Pip, output: Output, what: str) -> None:
     if output.status:
         said = pip.masked(meaningful_lines(output)) or f"exit status {output.status}"
-        raise EnvironmentFailure(f"{what}:\n{said}\nThe next run completes what is there.")
+        raise EnvironmentFailure(f"{what}:\n{said}")
 
 
-def make_environment(virtualenv: str, python: str, user: User, pip: Pip) -> None:
-    """Make the environment with ``python -m venv``, or complete one that a killed run left half-made.
+def make_environment(folder: str, final: str, python: str, user: User, pip: Pip) -> None:
+    """Make an environment in ``folder`` with ``python -m venv``, to be moved to ``final``.
 
-    The journal says so until the caller replaces it.
+    What is half-made at ``final`` decides only whether it sees the distributions of the system. The scripts still name
+    ``folder`` afterwards.
     """
-    _make_folder(virtualenv, user)
     with acting_as(user):
-        write_journal(virtualenv, Journal(CREATING))
-    argv: Sequence[str] = [python, "-I", "-m", "venv", virtualenv]
-    if _system_site_packages(virtualenv):
-        argv = [*argv, "--system-site-packages"]
-    _remove_half_made(virtualenv, user)
-    _checked(pip, pip.run(argv, {}), f"{virtualenv} cannot be made with {python}")
+        shared = _configuration(final).get("include-system-site-packages", "").lower() == "true"
+    options = ["--system-site-packages"] if shared else []
+    if pip.name != "pip" and pip.run([python, "-I", "-c", "import ensurepip"], {}).status:
+        options.append("--without-pip")
+    # Else the prompt would be the name of the folder.
+    argv = [python, "-I", "-m", "venv", *options, "--prompt", os.path.basename(final), folder]
+    _checked(pip, pip.run(argv, {}), f"{final} cannot be made with {python}")
+    command = shlex.join([python, "-m", "venv", *options, final])
+    configuration = os.path.join(folder, "pyvenv.cfg")
+    with acting_as(user):
+        with open(configuration, encoding="utf-8") as stream:
+            lines = [line for line in stream if not line.startswith("prompt = ")]
+        told = [f"command = {command}\n" if line.startswith("command = ") else line for line in lines]
+        with open(configuration, "w", encoding="utf-8") as stream:
+            stream.writelines(told)
 
 
 def restore_pip(virtualenv: str, user: User, pip: Pip) -> None:

@@ -12,27 +12,33 @@ short_description: Make a virtual environment hold exactly the pinned versions
 version_added: 0.1.0
 description:
   - Installs the pinned distributions whose version, origin or files differ, and nothing else, in one run of pip with
-    C(--force-reinstall --no-deps). Distributions that nothing pins are never touched.
+    C(--force-reinstall --no-deps), or of uv with the same result. Distributions that nothing pins are never touched.
   - What is installed is read without pip, from the metadata of the distributions; every file of a pinned distribution is
-    compared with its C(RECORD).
-  - C(pip check) is run before and after a change, since pip ends with 0 after creating a conflict. When the change is
-    refused, the versions from before are installed again, and the message says what the environment holds.
-  - Makes the virtual environment when it is missing, and completes a change that a killed run left unfinished.
-  - This version changes the environment I(in place). While pip works, the environment is neither the old one nor the
-    new one.
+    compared with its C(RECORD). Digests of files are remembered, so that a file which did not change is not read again.
+  - Files that no distribution brought and that Python would import from a pinned distribution's import package are removed.
+  - The change is a transaction. It is made in a copy of the environment beside it (hard links), checked there (integrity of
+    what was installed, O(locked), C(pip check), O(imports), O(references), O(smoke_test)), and switched in by one rename that exchanges
+    the two folders. A copy that fails is removed. Killed at any moment, what is at the path is the old environment or the new one, whole.
+  - Makes the virtual environment when it is missing, and makes one anew whose Python is gone or was upgraded, from the list of
+    what it held. What a killed pip left, or a version of this module that changed in place, is put right.
+  - The environments from before are kept. O(state=rolled_back) exchanges the environment with the one before the last change;
+    pins that a kept one fulfils are fulfilled by switching to it, without an installer.
 author:
   - stability.baseline contributors (@stability)
 options:
   virtualenv:
     description:
-      - The folder of the virtual environment, an absolute path without blanks.
+      - The folder of the virtual environment, an absolute path without blanks. A link is followed; scripts keep the path that
+        is given here.
+      - A mount point is refused, and so is a folder below one that others than root and the user may write to.
       - It is made with the module C(venv) of O(python) when nothing, or an empty folder, is there.
     type: str
     required: true
   python:
     description:
       - The interpreter that makes a missing virtual environment, an absolute path. Default is C(/usr/bin/python3).
-      - It has no effect on a virtual environment that exists.
+      - It has no effect on a virtual environment that exists, unless that has to be made anew; then the interpreter that made it
+        is the default.
     type: str
   run_as:
     description:
@@ -42,7 +48,8 @@ options:
     type: str
   pins:
     description:
-      - Requirements of the form C(name[extras]==version; marker), each with one exact version.
+      - Requirements of the form C(name[extras]==version; marker), each with one exact version, or direct references of the
+        form C(name @ https://…/name-1.0-py3-none-any.whl#sha256=…). A wheel at C(file:///…) needs no hash.
       - O(pins), O(requirements) and O(requirements_content) are combined. At least one of them is needed; an empty list
         only makes the virtual environment.
       - Names are compared normalised (PEP 503), versions by the rules of PEP 440, so that V(1.0) is V(1.0.0), and V(2.0)
@@ -53,14 +60,17 @@ options:
   requirements:
     description:
       - A requirements file on the managed node, in which every line is fully pinned. C(--hash) is honoured.
-      - Ranges, editable installs, addresses, C(-r), C(-c) and other options of pip are refused, each with its line.
+      - C(-r) and C(-c) name further files, relative to the one that they stand in. A constraint says the version of what is
+        required without one, and installs nothing.
+      - A file called C(pylock*.toml) is read as a lock file of PEP 751.
+      - Ranges, editable installs, addresses without a hash and other options of pip are refused, each with its line.
     type: str
   requirements_content:
-    description: The same as O(requirements), as text.
+    description: The text of a requirements file, in which C(-r) and C(-c) are refused, since it has no folder.
     type: str
   reinstall:
     description:
-      - V(drifted) installs what is missing, has another version or origin, or has missing or changed files.
+      - V(drifted) installs what is missing, has another version or origin, or has missing, changed or stray files.
       - V(always) installs all pins in every run.
     type: str
     choices: [drifted, always]
@@ -73,17 +83,65 @@ options:
     type: str
     choices: [strict, new, ignore]
     default: new
+  locked:
+    description:
+      - Whether everything that is installed has to be pinned, and everything that pinned distributions require, with markers
+        and extras evaluated. The message names each pin to add.
+      - pip, setuptools and wheel need no pin.
+      - What a distribution requires that is not installed yet is known only in the staged copy, and refused there.
+    type: bool
+    default: false
+  imports:
+    description:
+      - Before the switch, every import package of a changed distribution, and of the installed ones that depend on it, is
+        imported in the copy as O(run_as), in processes of their own, each for at most a minute.
+      - V(new) refuses a change after which something cannot be imported that could be before, and warns of what was not
+        there before and cannot.
+      - V(strict) refuses every import that fails.
+      - V(ignore) imports nothing.
+    type: str
+    choices: [strict, new, ignore]
+    default: new
+  references:
+    description:
+      - Before the switch, every C(module.attribute) and C(from module import name) that O(sources), and the installed
+        distributions that require a changed one, use of the changed distributions is looked up in the environment as it was and
+        in the copy, by their own interpreters and as O(run_as).
+      - V(fail) refuses a change after which something is gone that was there before; V(warn) only tells of it.
+      - Calls of functions that became a generator or coroutine function, no longer take what is passed, or changed their
+        annotated return type are warned about with both signatures.
+      - V(ignore) looks nothing up.
+    type: str
+    choices: [fail, warn, ignore]
+    default: fail
+  sources:
+    description:
+      - Folders and files (absolute paths) with the source of the application. In folders, virtual environments, hidden folders
+        and C(node_modules) are left out.
+      - What cannot be read or parsed is a warning.
+    type: list
+    elements: str
+  installer:
+    description:
+      - V(auto) is C(uv) where one is found that O(run_as) can run (in the virtual environment, on the system, in
+        C(~/.local/bin)) and pip has no C(pip.conf) on the managed node, and pip otherwise.
+      - V(pip) is the pip inside of the virtual environment. V(uv) needs no pip there, and does not read C(pip.conf).
+      - Both install the same files, look at all indexes, and take nothing from a cache.
+    type: str
+    choices: [auto, pip, uv]
+    default: auto
   smoke_test:
     description:
-      - A command as a list, run as O(run_as) after a change and after C(pip check). When it does not end with 0 within
-        30 minutes, the versions from before are installed again.
-      - C({python}) stands for the interpreter of the virtual environment.
+      - A command as a list, run as O(run_as) after the other checks and before the switch. When it does not end with 0 within
+        30 minutes, nothing is changed.
+      - C({python}) stands for the interpreter of the staged copy. C(VIRTUAL_ENV) and C(PATH) are those of the copy, too; an
+        absolute path into the virtual environment leads to the old one.
     type: list
     elements: str
   index_url:
     description:
-      - The address of the index. Without it, the configuration of pip on the managed node decides.
-      - It reaches pip in the process environment, never among its arguments, and is not shown.
+      - The address of the index. Without it, the configuration of the installer on the managed node decides.
+      - It reaches the installer in the process environment, never among its arguments, and is not shown.
     type: str
   extra_index_urls:
     description: Addresses of further indexes. They are treated like O(index_url).
@@ -101,32 +159,38 @@ options:
     description: Whether each pin must have a hash. One pin with a hash demands hashes of all, as with pip.
     type: bool
     default: false
+  keep_generations:
+    description:
+      - How many environments from before are kept beside the virtual environment, in C(.NAME.stability). Older ones are removed
+        after a change. With V(0) there is nothing to go back to.
+      - Files that did not change are shared, so that one costs little more than what was installed since.
+    type: int
+    default: 2
   state:
-    description: V(present) is the only state of this version.
+    description:
+      - V(present) makes the virtual environment hold the pins.
+      - V(rolled_back) exchanges it with the one before the last change, without an installer and without checks; a second time
+        nothing happens. The pins are not looked at. It fails when none is kept.
     type: str
-    choices: [present]
+    choices: [present, rolled_back]
     default: present
 requirements:
   - Python 3.9 or newer
   - the Python module venv on the managed node, to make a virtual environment (Debian package C(python3-venv))
-  - pip 20.3 or newer in a virtual environment that exists
+  - pip 20.3 or newer in a virtual environment that exists, or uv 0.5.0 or newer
+extends_documentation_fragment:
+  - stability.baseline.applied
 attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying the target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change, in diff mode.
-    support: full
   idempotent:
     description: A second run with the same pins changes nothing, unless O(reinstall=always).
     support: full
-  platform:
-    description: Target platforms.
-    platforms: posix
-    support: full
 notes:
-  - Before the first change of a run, C(stability-generation.json) in the virtual environment gets a new random value, by
-    which M(stability.baseline.systemd_units) knows which services to restart, also when the run was killed in between.
+  - C(stability-generation.json) in the virtual environment gets a new random value with each switch, by which
+    M(stability.baseline.systemd_units) knows which services to restart, also when the run was killed right after it.
+  - Where the file system cannot exchange two folders, they are renamed one after the other, and a warning says so. A run killed
+    in between leaves nothing at the path; the next one puts the old environment back.
+  - One run at a time changes a virtual environment. Another one, and a pip or uv that somebody else runs in it, is waited for
+    for a minute; then the module fails.
   - In check mode a user, an interpreter or a file of O(requirements) that does not exist yet is a warning, since an earlier
     step of the same play may make it.
 seealso:
@@ -158,6 +222,11 @@ EXAMPLES = r"""
     no_index: true
     smoke_test: ["{python}", -c, import app]
 
+- name: The environment as it was before the last change
+  stability.baseline.pip_pinned:
+    virtualenv: /opt/api/venv
+    state: rolled_back
+
 - name: A lock file of the controller, from a private index
   stability.baseline.pip_pinned:
     virtualenv: /opt/api/venv
@@ -174,7 +243,7 @@ virtualenv:
 reinstalled:
   description:
     - What was installed, or in check mode would be, sorted by name.
-    - When the module fails it is what was tried, and the message says what the virtual environment holds.
+    - When the module fails it is what was tried.
   type: list
   elements: dict
   returned: always
@@ -186,15 +255,17 @@ reinstalled:
       description: The version before, V(null) when it was not installed.
       type: str
     after:
-      description: The pinned version.
+      description: The version after, V(null) when a roll back takes it away.
       type: str
     reason:
       description:
-        - The first of V(missing), V(version), V(wrong origin) (installed from an address or a file), V(files missing),
-          V(files changed), V(interrupted) (a killed run was installing it) and V(requested always) that holds.
+        - The first of V(missing), V(version), V(wrong origin) (installed from another address than the pin's, or by name where
+          the pin is a direct reference), V(files missing), V(files changed), V(stray files), V(interrupted) (a killed run was
+          installing it) and V(requested always) that holds; V(interpreter changed) when the virtual environment is made anew,
+          V(rolled back) with O(state=rolled_back).
       type: str
     files:
-      description: The first ten files that are missing or changed, as C(RECORD) names them.
+      description: The first ten files that are missing, changed, or stray and removed, as C(RECORD) names them.
       type: list
       elements: str
   sample:
@@ -203,6 +274,20 @@ reinstalled:
       after: 3.0.3
       reason: version
       files: []
+drift:
+  description: Names of installed distributions that were changed, or in check mode would be.
+  type: list
+  elements: str
+  returned: always
+  sample: [flask]
+unlocked:
+  description:
+    - Names of installed distributions that nothing pins; with O(locked=true) also of what pinned ones require and nothing pins.
+    - pip, setuptools and wheel are not among them.
+  type: list
+  elements: str
+  returned: always
+  sample: [urllib3]
 created:
   description: Whether the virtual environment was made or completed.
   type: bool
@@ -214,7 +299,7 @@ leftovers:
   returned: always
   sample: [~lask]
 finished:
-  description: Whether this run finished the change of one that was interrupted.
+  description: Whether this run put right what an interrupted one had left at the path.
   type: bool
   returned: always
 conflicts:
@@ -230,6 +315,49 @@ conflicts:
       description: Conflicts after the change.
       type: list
       elements: str
+failed_imports:
+  description: What cannot be imported and counts against the change, sorted by module. The change was refused then.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    module:
+      description: The full name of the import package or module.
+      type: str
+    distribution:
+      description: The normalised name of the distribution that brings it.
+      type: str
+    error:
+      description: The last line of the error, or how the import ended its process.
+      type: str
+  sample:
+    - module: flask
+      distribution: flask
+      error: "ImportError: cannot import name 'url_quote' from 'werkzeug.urls'"
+missing_references:
+  description:
+    - What is used and was there before and is not any more. The change was refused then, unless O(references=warn).
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    source:
+      description: The source file.
+      type: str
+    line:
+      description: The line in it.
+      type: int
+    name:
+      description: The full name of what is gone.
+      type: str
+    distribution:
+      description: The normalised name of the changed distribution that had it.
+      type: str
+  sample:
+    - source: /opt/api/src/app.py
+      line: 12
+      name: numpy.bool
+      distribution: numpy
 smoke_tested:
   description: Whether the smoke test was run and ended with 0.
   type: bool
@@ -241,15 +369,40 @@ commands:
   returned: always
   sample:
     - >-
-      /opt/api/venv/bin/python -I -m pip install --force-reinstall --no-deps --no-input --disable-pip-version-check
-      -r /tmp/stability-pip-0123456789abcdef-x/requirements.txt
+      /opt/api/.venv.stability/staged/bin/python -I -B -m pip install --force-reinstall --no-deps --no-input
+      --disable-pip-version-check --no-cache-dir --no-compile -r /tmp/stability-pip-0123456789abcdef-x/requirements.txt
+restored:
+  description: The id of the kept environment that was switched to, without an installer; V(null) when none was.
+  type: str
+  returned: always
+generations:
+  description: The environments from before that are kept, the newest first.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    id:
+      description: What C(stability-generation.json) in it says, or a name of its own where that says nothing.
+      type: str
+    changed_at:
+      description: When it became the environment, V(null) when that is not known.
+      type: str
+    bytes:
+      description: The size of the files that it alone holds, after the last change.
+      type: int
+  sample:
+    - id: 0123456789abcdef0123456789abcdef
+      changed_at: "2026-11-24T10:00:00+00:00"
+      bytes: 1048576
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stability.baseline.plugins.module_utils.commands import EnvironmentFailure
-from ansible_collections.stability.baseline.plugins.module_utils.environment_change import carry_out
+from ansible_collections.stability.baseline.plugins.module_utils.environment_generations import plan_roll_back
 from ansible_collections.stability.baseline.plugins.module_utils.environment_lock import locked
+from ansible_collections.stability.baseline.plugins.module_utils.environment_preparation import prepare
 from ansible_collections.stability.baseline.plugins.module_utils.environment_reading import examine
+from ansible_collections.stability.baseline.plugins.module_utils.environment_runs import carry_out, roll_back
 from ansible_collections.stability.baseline.plugins.module_utils.environments import parse_environment
 from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
 
@@ -266,33 +419,53 @@ def argument_spec():
         "requirements_content": {"type": "str"},
         "reinstall": {"type": "str", "choices": ["drifted", "always"], "default": "drifted"},
         "pip_check": {"type": "str", "choices": ["strict", "new", "ignore"], "default": "new"},
+        "locked": {"type": "bool", "default": False},
+        "imports": {"type": "str", "choices": ["strict", "new", "ignore"], "default": "new"},
+        "references": {"type": "str", "choices": ["fail", "warn", "ignore"], "default": "fail"},
+        "sources": texts,
+        "installer": {"type": "str", "choices": ["auto", "pip", "uv"], "default": "auto"},
         "smoke_test": texts,
         "index_url": {"type": "str", "no_log": True},
         "extra_index_urls": {**texts, "no_log": True},
         "find_links": texts,
         "no_index": {"type": "bool", "default": False},
         "require_hashes": {"type": "bool", "default": False},
-        "state": {"type": "str", "choices": ["present"], "default": "present"},
+        "keep_generations": {"type": "int", "default": 2},
+        "state": {"type": "str", "choices": ["present", "rolled_back"], "default": "present"},
     }
+
+
+def carried_out(environment, check_mode, lock):
+    """Plan and act unless in check mode; return the plan, what happened, and what could not be looked at."""
+    prepared = prepare(environment, check_mode)
+    if environment.state == "rolled_back":
+        planned = plan_roll_back(prepared.place, prepared.user)
+        return planned, roll_back(prepared, planned, check_mode), []
+    examined = examine(prepared.environment, check_mode)
+    return examined.plan, carry_out(prepared, examined, check_mode, lock), examined.pending
 
 
 def apply(environment, module, lock=None):
     """Plan, act unless in check mode, and return the module's result."""
-    examined = examine(environment, module.check_mode)
-    outcome = carry_out(examined, module.check_mode, lock)
-    for warning in examined.pending + outcome.warnings:
+    planned, outcome, pending = carried_out(environment, module.check_mode, lock)
+    for warning in pending + outcome.warnings:
         module.warn(warning)
-    planned = examined.plan
     result = {
-        "changed": outcome.changed or bool(examined.pending),
+        "changed": outcome.changed or bool(pending),
         "virtualenv": environment.virtualenv,
         "reinstalled": [step.result() for step in planned.steps],
         "created": planned.create,
         "leftovers": list(planned.leftovers),
-        "finished": planned.finish,
+        "finished": planned.finish or outcome.repaired,
+        "drift": planned.drift,
+        "unlocked": outcome.unlocked,
         "conflicts": {"before": outcome.conflicts_before, "after": outcome.conflicts_after},
+        "failed_imports": outcome.failed_imports,
+        "missing_references": outcome.missing_references,
         "smoke_tested": outcome.smoke_tested,
         "commands": outcome.commands,
+        "restored": outcome.restored,
+        "generations": outcome.generations,
     }
     if module._diff:
         result["diff"] = planned.diff(environment.virtualenv)
@@ -319,7 +492,7 @@ def main():
         module.fail_json(msg=str(error))
     except OSError as error:
         place = error.filename or given["virtualenv"]
-        module.fail_json(msg=f"{place}: {error.strerror}. A change that was begun is finished by the next run.")
+        module.fail_json(msg=f"{place}: {error.strerror}. The next run brings what was begun into order.")
     module.exit_json(**result)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -18,6 +19,8 @@ import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import ansible
 
 #: What the environment under test holds, and what it is changed to.
 FLASK = {
@@ -42,12 +45,16 @@ LATER = {
     "urllib3": "2.2.3",
 }
 OLDER = {"flask": "2.0.3", "werkzeug": "2.0.3"}
-PYTHON = "/usr/bin/python3"
+#: The Python of the environments, and that of the module where it is not the controller's own.
+CHOSEN = os.environ.get("STABILITY_PYTHON", "")
+PYTHON = CHOSEN or "/usr/bin/python3"
 NOBODY = 65534
 RUN_MODULE = """
 import json, sys
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.stability.baseline.plugins.module_utils import file_hashes
 from ansible_collections.stability.baseline.plugins.modules import pip_pinned
+file_hashes.ROOT_FOLDER = sys.argv[1]
 with patch_module_args(json.load(sys.stdin)):
     pip_pinned.main()
 """
@@ -70,13 +77,29 @@ def _memory():
 MEMORY = _memory()
 
 
-def process(virtualenv, check=False, diff=False, variables=None, **options):
-    """Start the module in a process group of its own."""
+def _library():
+    """Return a folder that holds ansible-core, and nothing else of what the controller's Python has."""
+    folder = COLLECTIONS.parent / "library"
+    folder.mkdir(exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (folder / "ansible").symlink_to(Path(ansible.__file__).parent)
+    return folder
+
+
+def hashes_of(virtualenv):
+    """Return the folder in which the module remembers digests: not the machine's own."""
+    return str(Path(virtualenv).parent / "hashes")
+
+
+def process(virtualenv, check=False, diff=False, variables=None, prelude="", **options):
+    """Start the module in a process group of its own; ``prelude`` is code that runs before it."""
     variables = variables or {}
-    paths = ":".join([str(COLLECTIONS), *filter(None, [variables.get("PYTHONPATH")])])
+    paths = ":".join(
+        [str(COLLECTIONS), *([str(_library())] if CHOSEN else []), *filter(None, [variables.get("PYTHONPATH")])]
+    )
     arguments = {"virtualenv": str(virtualenv), **options, "_ansible_check_mode": check, "_ansible_diff": diff}
     started = subprocess.Popen(
-        [sys.executable, "-c", RUN_MODULE],
+        [CHOSEN or sys.executable, "-c", prelude + RUN_MODULE, hashes_of(virtualenv)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -161,12 +184,18 @@ def refused(virtualenv, **options):
     result = module(virtualenv, **options)
     assert result["failed"] and not result.get("changed")
     assert tree(virtualenv) == before
+    assert not (work_folder(virtualenv) / "staged").exists()
     assert "Traceback" not in result["msg"] + result["stderr"]
     return result["msg"]
 
 
 def generation(virtualenv):
     return json.loads((virtualenv / "stability-generation.json").read_text())["generation"]
+
+
+def work_folder(virtualenv):
+    """Return the folder beside an environment in which a change is prepared."""
+    return virtualenv.parent / f".{virtualenv.name}.stability"
 
 
 def runs(virtualenv, code):
@@ -263,9 +292,10 @@ def make_environment(path, bare, wheelhouse, versions):
     return path
 
 
-def download(folder, python):
-    """Download every wheel that the tests need with the pip of ``python``, once for its version."""
-    pins = [f"{name}=={version}" for pinned in (FLASK, DJANGO, LATER, OLDER) for name, version in pinned.items()]
+def download(folder, python, *versions):
+    """Download a wheel for each of ``versions`` (without any: all that most tests need) with the pip of ``python``, once."""
+    sets = versions or (FLASK, DJANGO, LATER, OLDER)
+    pins = list(dict.fromkeys(f"{name}=={version}" for pinned in sets for name, version in pinned.items()))
     version = subprocess.run([python, "--version"], capture_output=True, text=True, check=True).stdout
     key = hashlib.sha256(repr((pins, version)).encode()).hexdigest()[:16]
     target = folder / f"pip-pinned-{key}"

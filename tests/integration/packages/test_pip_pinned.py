@@ -16,6 +16,7 @@ from pip_pinned_environments import (
     FLASK,
     LATER,
     NOBODY,
+    PYTHON,
     applied,
     changes,
     digest_of,
@@ -33,14 +34,16 @@ from pip_pinned_environments import (
 
 def test_a_missing_environment_is_made_and_filled(place, wheelhouse):
     virtualenv = place / "deep" / "venv"
-    options = {"pins": pins(), "find_links": [str(wheelhouse)], "no_index": True}
+    # What flask requires is not the same on every Python.
+    wanted = {name: version for name, version in FLASK.items() if name != "flask"}
+    options = {"python": PYTHON, "pins": pins(flask=None), "find_links": [str(wheelhouse)], "no_index": True}
     result = applied(virtualenv, **options)
     assert result["created"] and result["changed"]
-    assert changes(result) == {name: (None, version, "missing") for name, version in FLASK.items()}
+    assert changes(result) == {name: (None, version, "missing") for name, version in wanted.items()}
     assert result["diff"]["before"] == ""
     assert result["diff"]["after"].splitlines()[0] == f"virtual environment {virtualenv}"
     assert result["conflicts"] == {"before": [], "after": []}
-    assert runs(virtualenv, "import flask, importlib.metadata as m; print(m.version('flask'))") == FLASK["flask"]
+    assert runs(virtualenv, "import jinja2, importlib.metadata as m; print(m.version('jinja2'))") == FLASK["jinja2"]
     assert len(generation(virtualenv)) == 32
     assert not (virtualenv / "stability-change.json").exists()
     installs = [command for command in result["commands"] if " install " in command]
