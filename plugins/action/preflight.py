@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
-from ansible_collections.stability.baseline.plugins.module_utils.preflight import check_extra_only, check_lists
+from ansible_collections.stability.baseline.plugins.module_utils.preflight import (
+    JOURNAL_PREFIX,
+    check_extra_only,
+    check_lists,
+)
 from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
 
 
@@ -19,15 +24,24 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _requires_connection = False
-    _VALID_ARGS = frozenset(("services", "environments"))
+    _VALID_ARGS = frozenset(("services", "environments", "journald"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return an unchanged result, or fail with every problem in one message."""
         result = super().run(tmp, task_vars)
         try:
-            check_extra_only(task_vars or {}, load_extra_vars(self._loader))
-            check_lists(self._task.args.get("services"), self._task.args.get("environments"))
+            visible = task_vars or {}
+            check_extra_only(visible, load_extra_vars(self._loader))
+            services, environments, journal = map(self._task.args.get, ("services", "environments", "journald"))
+            if journal is True:
+                journal = self._settings(visible)
+            result.update(asdict(check_lists(services, environments, journal, visible)))
         except InvalidInput as invalid:
             raise AnsibleActionFail(f"Nothing was touched; the lists have problems:\n{invalid}") from None
         result["changed"] = False
         return result
+
+    def _settings(self, visible: dict[str, Any]) -> dict[str, Any]:
+        """Return the settings of the journal by the variables of the role, of which hardly any is a template."""
+        given = {name: value for name, value in visible.items() if name.startswith(JOURNAL_PREFIX)}
+        return {name[len(JOURNAL_PREFIX) :]: self._templar.template(value) for name, value in given.items()}

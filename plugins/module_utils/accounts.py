@@ -44,13 +44,14 @@ def missing_accounts(services: Iterable[Service]) -> list[Account]:
     for service in services:
         if service.is_absent:
             continue
-        user, group = service.values["user"], service.values["group"] or ""
+        user, group = service.values["user"] or "", service.values["group"] or ""
         # A user that has to be made brings the group of its name along.
-        brought = group == user and not _exists("user", user)
+        brought = bool(user) and group == user and not _exists("user", user)
         if group and not brought and not _exists("group", group):
             groups.setdefault(group, Account("group", group))
-        if not _exists("user", user):
-            home = service.values["working_directory"] or "/nonexistent"
+        if user and not _exists("user", user):
+            own_home = None if service.is_template else service.values["working_directory"]
+            home = own_home or "/nonexistent"
             users.setdefault(user, Account("user", user, group, home))
     return [*groups.values(), *users.values()]
 

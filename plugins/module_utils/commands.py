@@ -109,17 +109,17 @@ def program_environment(user: User, extra: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, **own, "PYTHONNOUSERSITE": "1", **extra}
 
 
-def run(
+def start(
     argv: Sequence[str],
     user: User,
     extra: Optional[Mapping[str, str]] = None,
-    timeout: Optional[float] = None,
     held: Sequence[int] = (),
-) -> Output:
-    """Run a program as ``user`` in ``/`` with nothing on its standard input.
+    own_session: bool = False,
+) -> subprocess.Popen[str]:
+    """Start a program as ``user`` in ``/`` with nothing on its standard input.
 
-    ``extra`` goes into its environment, ``held`` are file descriptors that stay open in it. After ``timeout``
-    seconds it is killed with its whole session, and :class:`EnvironmentFailure` raised; so is a program that is not there.
+    ``extra`` goes into its environment, ``held`` are file descriptors that stay open in it. :class:`EnvironmentFailure` is
+    raised for a program that is not there.
     """
     if os.getuid() != os.geteuid():
         raise ValueError("a program started inside acting_as() could become root again")
@@ -127,7 +127,7 @@ def run(
     try:
         # The core knows no AnsibleModule, whose run_command is wanted there.
         # pylint: disable-next=ansible-bad-function
-        process = subprocess.Popen(
+        process: subprocess.Popen[str] = subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -137,11 +137,26 @@ def run(
             umask=0o022,
             errors="replace",
             pass_fds=held,
-            start_new_session=timeout is not None,
+            start_new_session=own_session,
             **as_user,  # type: ignore[call-overload]
         )
+        return process
     except OSError as error:
         raise EnvironmentFailure(f"{argv[0]} cannot be run as {user.name}: {error.strerror}.") from None
+
+
+def run(
+    argv: Sequence[str],
+    user: User,
+    extra: Optional[Mapping[str, str]] = None,
+    timeout: Optional[float] = None,
+    held: Sequence[int] = (),
+) -> Output:
+    """Run a program as :func:`start` starts it.
+
+    After ``timeout`` seconds it is killed with its whole session, and :class:`EnvironmentFailure` raised.
+    """
+    process = start(argv, user, extra, held, own_session=timeout is not None)
     try:
         stdout, stderr = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:

@@ -9,20 +9,27 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 
+#: How the name of a file ends that waits beside the one whose place it takes.
+STAGED = ".stability-staged"
 
-def sync_folder(folder: str) -> None:
-    """Make a rename in ``folder`` survive a loss of power (fsync(2) of the folder)."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+def _sync(path: str, flag: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | flag)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
+def sync_folder(folder: str) -> None:
+    """Make a rename in ``folder`` survive a loss of power (fsync(2) of the folder)."""
+    _sync(folder, os.O_DIRECTORY)
+
+
 def _stage(path: str, content: bytes, mode: int) -> str:
     """Write ``content`` beside ``path``, under a name that systemd and Python ignore, and return that name."""
     folder, name = os.path.split(path)
-    staged = os.path.join(folder, f".{name}.stability-staged")
+    staged = os.path.join(folder, f".{name}{STAGED}")
     with suppress(FileNotFoundError):
         os.unlink(staged)
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -36,14 +43,6 @@ def _stage(path: str, content: bytes, mode: int) -> str:
     return staged
 
 
-def _sync_file(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def write_files(contents: Mapping[str, bytes], mode: int = 0o644) -> None:
     """Replace each file of ``contents`` (by path) by its content, atomically and durably.
 
@@ -55,7 +54,7 @@ def write_files(contents: Mapping[str, bytes], mode: int = 0o644) -> None:
         for path, content in contents.items():
             staged[path] = _stage(path, content, mode)
         for name in staged.values():
-            _sync_file(name)
+            _sync(name, os.O_NOFOLLOW)
         for path in contents:
             os.rename(staged[path], path)
             del staged[path]

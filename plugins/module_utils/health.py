@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import socket
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,16 +121,29 @@ def _ask_command(argv: tuple[str, ...], user: str) -> str:
     return "" if status == 0 else f"{argv[0]} ended with status {status}"
 
 
+def _asks_http() -> Callable[[str, float], str]:
+    # Imported here: with ssl and all, it would slow down every run, and few lists have such a check.
+    from .health_http import ask_http
+
+    return ask_http
+
+
+def make_ready(healths: Iterable[Health]) -> None:
+    """Import what :func:`ask` needs for these, before several threads ask.
+
+    Out of Ansible's archive, Python 3.9 shows a second thread that imports at the same time half a module.
+    """
+    if any(health.http for health in healths):
+        _asks_http()
+
+
 def ask(health: Health, user: str) -> str:
     """Ask once; return an empty string when the service is healthy, else what was wrong, as a phrase.
 
     A command runs as ``user``, like everything else of the service.
     """
     if health.http:
-        # Imported here: with ssl and all, it would slow down every run, and few lists have such a check.
-        from .health_http import ask_http
-
-        return ask_http(health.http, _TRY)
+        return _asks_http()(health.http, _TRY)
     if health.command:
         return _ask_command(health.command, user)
     try:

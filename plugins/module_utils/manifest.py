@@ -8,7 +8,8 @@ The file ``/var/lib/stability/units.json`` (mode 0600: it holds digests of files
 ``service``    the entry of the list that it belongs to,
 ``unit``, ``paths``, ``generation``    the :class:`Started` of its last successful start; missing before that,
 ``unfinished`` whether a run began to start it and has not seen it up,
-``replaced``   whether a foreign unit file is kept in ``/var/lib/stability/replaced/``.
+``replaced``   whether a foreign unit file is kept in ``/var/lib/stability/replaced/``,
+``found``      the :class:`Found` of a unit of somebody else that was there before.
 
 ``given_back`` lists the removed units whose foreign unit file was put back: to remove such a unit once more is no mistake.
 """
@@ -27,7 +28,7 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
-from .files import write_file
+from .files import STAGED, write_file
 
 FOLDER = "/var/lib/stability"
 MANIFEST = f"{FOLDER}/units.json"
@@ -38,6 +39,10 @@ GENERATION = "stability-generation.json"
 LOCK_WAIT = 120.0
 #: What a process writes while it runs must not look like a change of its sources.
 _NOT_CONTENT = ("__pycache__",)
+
+
+class Unreadable(RuntimeError):
+    """What is remembered cannot be understood."""
 
 
 class Busy(RuntimeError):
@@ -65,6 +70,17 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Found:
+    """How a unit of somebody else was when it was replaced: whether it ran, and the links to its unit file.
+
+    Those are the paths, below the folder of unit files, that enable it or give it another name.
+    """
+
+    active: bool
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Entry:
     """What is remembered of one unit."""
 
@@ -72,6 +88,7 @@ class Entry:
     started: Started | None = None
     replaced: bool = False
     unfinished: bool = False
+    found: Found | None = None
 
 
 @dataclass(frozen=True)
@@ -94,23 +111,39 @@ class Manifest:
 
 
 def read_manifest() -> Manifest:
-    """Return the host's manifest; an empty one when there is none or it cannot be understood."""
+    """Return the host's manifest; an empty one when there is none. Raises :class:`Unreadable`."""
     try:
         with open(MANIFEST, encoding="utf-8") as stream:
             content = json.load(stream)
         entries = {name: _entry(raw) for name, raw in content["units"].items()}
-        return Manifest(entries, frozenset(map(str, content["given_back"])))
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return Manifest(entries, frozenset(map(str, content.get("given_back", ()))))
+    except FileNotFoundError:
         return Manifest()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Unreadable(
+            f"{MANIFEST} cannot be understood, so nothing was touched. Restore it from a backup, or move it away: then units of "
+            f"the baseline are known by their first line only, and what is kept in {REPLACED} has to be put back by hand."
+        ) from None
+
+
+def kept_names() -> frozenset[str]:
+    """Return the names of the files of somebody else that are kept."""
+    return frozenset(
+        os.path.relpath(os.path.join(folder, name), REPLACED)
+        for folder, _folders, names in os.walk(REPLACED)
+        for name in names
+        if not name.endswith(STAGED)
+    )
 
 
 def _entry(raw: Mapping[str, Any]) -> Entry:
-    started = raw.get("started")
+    started, found = raw.get("started"), raw.get("found")
     return Entry(
         str(raw["service"]),
         Started(str(started["unit"]), dict(started["paths"]), str(started["generation"])) if started else None,
         bool(raw.get("replaced")),
         bool(raw.get("unfinished")),
+        Found(bool(found["active"]), tuple(map(str, found["links"]))) if found else None,
     )
 
 

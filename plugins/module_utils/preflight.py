@@ -1,11 +1,12 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the two lists say together, and how extra variables may be given."""
+"""What the two lists and the settings of the journal say together, and how extra variables may be given."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .problems import InvalidInput, Problem, show
@@ -14,12 +15,33 @@ from .services import Service, parse_services
 if TYPE_CHECKING:
     from .environments import Environment
 
+#: What the variables of the journal's settings begin with.
+JOURNAL_PREFIX = "stability_journald_"
 #: Variables that decide which hosts a play takes: only extra variables reach ``hosts:`` and ``serial:``.
 EXTRA_ONLY = ("stability_hosts", "stability_serial")
 
 
-def check_lists(services: object, environments: object) -> None:
-    """Raise :class:`InvalidInput` with every problem of ``stability_services`` and ``stability_environments``."""
+@dataclass(frozen=True)
+class Checked:
+    """What the roles need to know of the lists.
+
+    The ``settings`` of the journal, with the baseline's defaults, and the ``namespaces`` that the services use are empty
+    where the settings were not given. ``sources`` are the source folders of each environment, those of its services included.
+    """
+
+    settings: dict[str, str]
+    namespaces: list[str]
+    sources: list[list[str]]
+
+
+def check_lists(services: object, environments: object, journal: object = None, visible: Iterable[str] = ()) -> Checked:
+    """Return what the lists say together.
+
+    ``visible`` holds the names of variables: one that begins as a setting of the journal does and is none is misspelt.
+
+    Raises :class:`InvalidInput` with every problem of ``stability_services``, ``stability_environments`` and, where they
+    are given, the settings of the ``journal`` (a mapping of names without ``stability_journald_`` to values).
+    """
     problems: list[Problem] = []
     parsed_services: Sequence[Service] = ()
     parsed_environments: Sequence[Environment] = ()
@@ -37,8 +59,39 @@ def check_lists(services: object, environments: object) -> None:
             problems += invalid.problems
     if not problems:
         problems += _unprepared(parsed_services, parsed_environments)
+    namespaces: dict[str, str] = {}
+    settings: dict[str, str] = {}
+    if journal is not None:
+        # Imported here: only the role journald hands them over.
+        from .journal_settings import check_namespaces, namespaces_of, parse_settings
+
+        namespaces = namespaces_of(parsed_services)
+        problems += check_namespaces(namespaces)
+        if isinstance(journal, Mapping):
+            spelt = {name[len(JOURNAL_PREFIX) :]: None for name in sorted(visible) if name.startswith(JOURNAL_PREFIX)}
+            journal = {**spelt, **journal}
+        try:
+            settings = parse_settings(journal, JOURNAL_PREFIX)
+        except InvalidInput as invalid:
+            problems += invalid.problems
     if problems:
         raise InvalidInput(problems)
+    sources = [_sources(environment, parsed_services) for environment in parsed_environments]
+    return Checked(settings, sorted(set(namespaces.values())), sources)
+
+
+def _sources(environment: Environment, services: Sequence[Service]) -> list[str]:
+    """Return the source folders of an environment: its own, and those of the services that run in it.
+
+    The root of the file system, the environment itself, and a folder that each instance of a template has for itself are none.
+    """
+    found = list(environment.sources)
+    for service in services:
+        if service.values.get("virtualenv") == environment.virtualenv:
+            folder = service.values["working_directory"]
+            own = [folder] if folder not in (None, "/", environment.virtualenv) and "%" not in folder else []
+            found += own if service.values["sources"] is None else service.values["sources"]
+    return list(dict.fromkeys(found))
 
 
 def _unprepared(services: Sequence[Service], environments: Sequence[Environment]) -> list[Problem]:

@@ -31,28 +31,28 @@ def _escaped(text: str) -> str:
     return "".join(pieces)
 
 
-def without_specifiers(text: str) -> str:
-    """Return ``text`` so that no ``%`` in it is taken for a specifier."""
-    return text.replace("%", "%%")
+def without_specifiers(text: str, kept: str = "") -> str:
+    """Return ``text`` so that no ``%`` in it is taken for a specifier, but for those of the letters ``kept``."""
+    return re.sub(rf"%(?![{kept}])", "%%", text) if kept else text.replace("%", "%%")
 
 
-def quote_word(text: str) -> str:
-    """Return one word for a directive that splits its value into words (specifiers are neutralised)."""
-    text = without_specifiers(text)
+def quote_word(text: str, kept: str = "") -> str:
+    """Return one word for a directive that splits its value into words (specifiers are neutralised but those ``kept``)."""
+    text = without_specifiers(text, kept)
     if _PLAIN_WORD.match(text):
         return text
     return f'"{_escaped(text)}"'
 
 
-def command_line(argv: Iterable[str]) -> str:
-    """Return the value of an ``Exec…=`` directive that starts exactly ``argv``.
+def command_line(argv: Iterable[str], kept: str = "") -> str:
+    """Return the value of an ``Exec…=`` directive that starts exactly ``argv``, but for the specifiers ``kept``.
 
     With a ``$`` anywhere the command gets the prefix ``:``: doubling the sign would not work in the
     path of the executable, where systemd substitutes nothing.
     """
     words = list(argv)
     prefix = ":" if any("$" in word for word in words) else ""
-    return prefix + " ".join(quote_word(word) for word in words)
+    return prefix + " ".join(quote_word(word, kept) for word in words)
 
 
 def assignment(name: str, value: str) -> str:

@@ -15,17 +15,17 @@ from typing import Any
 from . import values as v
 from .health import parse_health
 
-#: Both kinds of services, daemons only, jobs only.
-BOTH, DAEMON, JOB = "both", "daemon", "job"
+#: The kinds of services, and of keys: ``BOTH`` are for daemons and jobs. A drop-in is over somebody else's unit.
+BOTH, DAEMON, JOB, DROP_IN = "both", "daemon", "job", "drop_in"
 
 
 @dataclass(frozen=True)
 class Key:
     """One key of the list ``stability_services``, or, without a name, a line that only ``directives`` changes.
 
-    ``directive`` is empty for keys that are not one directive. ``daemon`` and ``job`` are the values that the
-    baseline writes when the key is not given (``None``: nothing). ``since`` is the first systemd that knows
-    the directive, ``0`` for all from 247 on.
+    ``directive`` is empty for keys that are not one directive. ``daemon``, ``job`` and ``drop_in`` are the values
+    that the baseline writes when the key is not given (``None``: nothing). ``since`` is the first systemd that knows
+    the directive, ``0`` for all from 247 on. ``in_drop_ins`` is whether it may stand beside ``drop_in: true``.
     """
 
     name: str
@@ -36,6 +36,12 @@ class Key:
     job: Any = None
     kind: str = BOTH
     since: int = 0
+    drop_in: Any = None
+    in_drop_ins: bool = True
+
+    def default(self, kind: str) -> Any:
+        """Return the value for a service of ``kind`` that does not give this key."""
+        return {DAEMON: self.daemon, JOB: self.job, DROP_IN: self.drop_in}[kind]
 
 
 def _both(default: object) -> dict[str, Any]:
@@ -90,27 +96,27 @@ DIRECTIVE_KEYS = (
     Key("read_write_paths", v.list_of(v.optional_path), "Service", "ReadWritePaths"),
     Key("on_calendar", v.list_of(v.filled_text), "Timer", "OnCalendar", kind=JOB),
     Key("", v.text, "Timer", "Persistent", job="true"),
-    Key("wanted_by", v.list_of(v.unit_name), "Install", "WantedBy"),
+    Key("wanted_by", v.list_of(v.unit_name), "Install", "WantedBy", in_drop_ins=False),
 )
 
 #: Keys of ours that are no directive.
 OWN_KEYS = (
+    Key("instances", v.instances, **_both([]), drop_in=[], in_drop_ins=False),
+    Key("drop_in", v.boolean, **_both(False), drop_in=True),
     Key("virtualenv", v.path),
     Key("sources", v.list_of(v.path)),
     Key("restart_on", v.list_of(v.path)),
-    Key("hardening", v.one_of("basic", "strict", "none"), **_both("basic")),
+    Key("hardening", v.one_of("basic", "strict", "none"), **_both("basic"), drop_in="none"),
     Key("retries", v.count, kind=JOB),
     Key("enabled", v.boolean, **_both(True)),
     Key("state", v.one_of("started", "stopped", "absent"), **_both("started")),
     Key("health", parse_health, kind=DAEMON),
-    Key("settle_sec", v.finite_span, daemon="8s", job="0", kind=DAEMON),
-    Key("directives", v.directives, **_both({})),
+    Key("settle_sec", v.finite_span, daemon="8s", job="0", drop_in="8s", kind=DAEMON),
+    Key("directives", v.directives, **_both({}), drop_in={}),
 )
 
 #: Keys of the contract that this version does not carry out yet, and what it says about them.
 PENDING_KEYS = {
-    "instances": "template units are not part of this version; write one service for each instance",
-    "drop_in": "drop-ins over somebody else's unit are not part of this version; leave the service out",
     "logging": "the managed logging configuration is not part of this version; configure logging in the service",
     "probe": "the probe is not part of this version; leave the key out",
 }

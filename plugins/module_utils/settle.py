@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from . import systemd_host as systemd
-from .health import Health, ask
+from .health import Health, ask, make_ready
 from .listeners import is_inside, listening_groups
 from .services import Service
 
@@ -30,6 +30,7 @@ _PROPERTIES = (
     "ExecMainStatus",
     "ActiveEnterTimestampMonotonic",
     "ControlGroup",
+    "User",
 )
 #: ``ExecMainCode`` holds the ``si_code`` of waitid(2).
 _EXITED = "1"
@@ -101,16 +102,20 @@ def _judge_health(
         watch.failure = f"did not become healthy within {health.timeout:.0f} s ({health}): {watch.complaint}"
 
 
-def _ask_all(watches: list[_Watch]) -> dict[str, str]:
-    """Ask all the services at once; return, by unit, what was wrong, empty when it is healthy."""
+def _ask_all(watches: list[_Watch], states: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Ask all the services at once; return, by unit, what was wrong, empty when it is healthy.
+
+    Commands run as the user whom systemd names: a drop-in need not say who runs the unit.
+    """
     if not watches:
         return {}
     # Imported here: most runs ask nobody.
     from concurrent.futures import ThreadPoolExecutor
 
+    make_ready(watch.service.health for watch in watches if watch.service.health)
     with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
         answers = {
-            watch.unit: pool.submit(ask, watch.service.health, watch.service.values["user"])
+            watch.unit: pool.submit(ask, watch.service.health, states[watch.unit]["User"] or "root")
             for watch in watches
             if watch.service.health
         }
@@ -132,7 +137,7 @@ def _look(watches: list[_Watch]) -> None:
     """Look once at every pending unit."""
     states = systemd.show([watch.unit for watch in watches], _PROPERTIES)
     complaints = _ask_all(
-        [watch for watch in watches if watch.service.health and states[watch.unit]["ActiveState"] == "active"]
+        [watch for watch in watches if watch.service.health and states[watch.unit]["ActiveState"] == "active"], states
     )
     others = _answered_by_others([watch for watch in watches if complaints.get(watch.unit) == ""], states)
     now = time.monotonic()

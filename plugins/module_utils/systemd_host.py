@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 
 from .commands import EnvironmentFailure, Output, current_user
 from .commands import run as run_as
+from .commands import start as start_as
+from .unit_names import instance_of, unit_of
 
 #: The oldest systemd that is supported.
 OLDEST = 247
@@ -19,13 +22,16 @@ OLDEST = 247
 _RECURSIVE_ERRORS = 250
 _MANAGERS = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 
+_NOBODYS_INSTANCE = "stability-baseline"
 PROPERTIES = (
     "Id",
+    "Names",
     "LoadState",
     "ActiveState",
     "SubState",
     "Result",
     "Type",
+    "RemainAfterExit",
     "MainPID",
     "NRestarts",
     "ExecMainCode",
@@ -36,6 +42,7 @@ PROPERTIES = (
     "DropInPaths",
     "ControlGroup",
     "UnitFileState",
+    "SourcePath",
 )
 
 UnitState = Mapping[str, str]
@@ -45,10 +52,13 @@ class HostError(RuntimeError):
     """The host cannot do what is asked; the text says what to do."""
 
 
+_VARIABLES = {"LC_ALL": "C", "TZ": "UTC"}
+
+
 def run(argv: Sequence[str]) -> Output:
     """Run one of the host's own tools in the C locale and UTC."""
     try:
-        return run_as(argv, current_user(), {"LC_ALL": "C", "TZ": "UTC"})
+        return run_as(argv, current_user(), _VARIABLES)
     except EnvironmentFailure as failure:
         raise HostError(f"{failure} Use a host that systemd manages.") from None
 
@@ -64,15 +74,39 @@ def version() -> int:
     return found
 
 
+class Question:
+    """What systemd is asked about units in one call; it is answered while we do something else.
+
+    A unit that does not exist has ``LoadState`` ``not-found``. A template has no properties itself; an instance that nobody
+    has shows what its unit file says.
+    """
+
+    def __init__(self, units: Sequence[str], properties: Sequence[str] = PROPERTIES) -> None:
+        self._units = units
+        names = [instance_of(unit, _NOBODYS_INSTANCE) for unit in units]
+        argv = ["systemctl", "show", "--property", ",".join(properties), "--", *names]
+        try:
+            self._process = start_as(argv, current_user(), _VARIABLES) if units else None
+        except EnvironmentFailure as failure:
+            raise HostError(f"{failure} Use a host that systemd manages.") from None
+
+    def answer(self) -> dict[str, UnitState]:
+        """Wait, and return the properties of each unit. To be called once."""
+        if self._process is None:
+            return {}
+        output, errors = self._process.communicate()
+        blocks = output.strip("\n").split("\n\n")
+        if self._process.returncode or len(blocks) != len(self._units):
+            raise HostError(f"systemctl show failed: {errors.strip() or output.strip()}")
+        return {
+            unit: dict(line.split("=", 1) for line in block.split("\n") if line)
+            for unit, block in zip(self._units, blocks)
+        }
+
+
 def show(units: Sequence[str], properties: Sequence[str] = PROPERTIES) -> dict[str, UnitState]:
-    """Return the properties of each unit in one call; a unit that does not exist has ``LoadState`` ``not-found``."""
-    if not units:
-        return {}
-    done = run(["systemctl", "show", "--property", ",".join(properties), "--", *units])
-    blocks = done.stdout.strip("\n").split("\n\n")
-    if done.status or len(blocks) != len(units):
-        raise HostError(f"systemctl show failed: {done.stderr.strip() or done.stdout.strip()}")
-    return {unit: dict(line.split("=", 1) for line in block.splitlines()) for unit, block in zip(units, blocks)}
+    """Return what :class:`Question` answers."""
+    return Question(units, properties).answer()
 
 
 def act(verb: str, units: Sequence[str], *options: str) -> str:
@@ -95,7 +129,7 @@ def known_directives() -> dict[str, set[str]]:
         return {}
     known: dict[str, set[str]] = {}
     section = ""
-    for line in run([manager, "--dump-configuration-items"]).stdout.splitlines():
+    for line in run([manager, "--dump-configuration-items"]).stdout.split("\n"):
         if line.startswith("["):
             section = line.strip("[]")
         elif "=" in line:
@@ -109,55 +143,96 @@ def calendar(expressions: Sequence[str], iterations: int) -> Output:
     return run(["systemd-analyze", "calendar", *base, "--", *expressions])
 
 
-def verify(texts: Mapping[str, str], systemd: int) -> list[str]:
-    """Return every diagnostic of systemd-analyze(1) ``verify`` for unit files that are not installed yet.
+def verify(texts: Mapping[str, str], systemd: int, fragments: Mapping[str, str]) -> list[str]:
+    """Return every diagnostic of systemd-analyze(1) ``verify`` for files of units that are not installed yet.
 
-    ``texts`` maps the name of a unit to its text. Its exit status says nothing (0 on an unknown key), so each line
+    ``texts`` maps the name of a file to its text, ``fragments`` that of each drop-in to the unit file that it changes:
+    what is wrong with that one alone is not ours. The exit status says nothing (0 on an unknown key), so each line
     that speaks of one of these units counts.
     """
+    found = _verify(texts, systemd, fragments)
+    if not (found and fragments):
+        return found
+    own = {name: text for name, text in texts.items() if name not in fragments}
+    before = set(_verify({**own, **dict.fromkeys(fragments, "")}, systemd, fragments)) - set(_verify(own, systemd, {}))
+    return [line for line in found if line not in before]
+
+
+def _verify(texts: Mapping[str, str], systemd: int, fragments: Mapping[str, str]) -> list[str]:
     if not texts:
         return []
     with tempfile.TemporaryDirectory(prefix="stability-verify-") as folder:
+        units = {name: unit_of(name) for name in texts}
+        for name, path in fragments.items():
+            shutil.copyfile(path, os.path.join(folder, units[name]))
         for name, text in texts.items():
-            with open(os.path.join(folder, name), "w", encoding="utf-8") as stream:
+            path = os.path.join(folder, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as stream:
                 stream.write(text)
         options = ["--recursive-errors=no"] if systemd >= _RECURSIVE_ERRORS else []
-        paths = [os.path.join(folder, name) for name in texts]
+        paths = [os.path.join(folder, unit) for unit in dict.fromkeys(units.values())]
         done = run(["systemd-analyze", "verify", "--man=no", *options, *paths])
-        return _about(done.stderr.splitlines(), folder, texts)
+        return _about(done.stderr.split("\n"), folder, units.values())
 
 
-def _about(lines: Iterable[str], folder: str, names: Iterable[str]) -> list[str]:
-    """Return the ``lines`` that speak of one of the units, without the name of the temporary folder."""
-    own = tuple(names)
+def _about(lines: Iterable[str], folder: str, units: Iterable[str]) -> list[str]:
+    """Return the ``lines`` that speak of one of the ``units``, without the name of the temporary folder.
+
+    Of a template, systemd-analyze looks at the instance ``i``.
+    """
+    own = tuple(f"{name}:" for unit in units for name in (unit, instance_of(unit, "i")))
     kept = []
     for line in lines:
-        if folder in line or line.startswith(tuple(f"{name}:" for name in own)):
+        if folder in line or line.startswith(own):
             kept.append(line.replace(f"{folder}/", "").strip())
     return kept
 
 
-def journal_tail(unit: str, since: float, lines: int = 12, namespace: str = "") -> list[str]:
-    """Return the last lines in the journal of ``unit`` from ``since`` (seconds since the epoch) on, oldest first."""
-    where = ["--namespace", namespace] if namespace else []
+def _journal(namespace: str, *arguments: str) -> Output:
+    return run(["journalctl", *(["--namespace", namespace] if namespace else []), *arguments])
+
+
+def sync_journal(namespace: str) -> None:
+    """Let journald write down what it has received; the ``namespace`` "" is the default one."""
+    _journal(namespace, "--sync")
+
+
+def journal_tail(unit: str, since: float, until: float, namespace: str, lines: int = 12) -> list[str]:
+    """Return the last lines in the journal of ``unit`` from ``since`` to ``until`` (seconds since the epoch), oldest first."""
+    span = ["--since", f"@{since:.6f}", "--until", f"@{until:.6f}"]
     # journalctl(1): --lines= together with --since= shows the first records, unless --reverse is there too.
     output = ["--reverse", "--lines", str(lines), "--output", "json", "--output-fields", "MESSAGE", "--all", "--quiet"]
-    done = run(["journalctl", *where, "--unit", unit, "--since", f"@{since:.6f}", "--no-pager", *output])
-    return message_lines(reversed(done.stdout.splitlines()))[-lines:]
+    done = _journal(namespace, "--unit", unit, *span, "--no-pager", *output)
+    # Not splitlines(): a record may hold U+2028 and its like as they are.
+    return message_lines(reversed(done.stdout.split("\n")))[-lines:]
 
 
 def message_lines(records: Iterable[str]) -> list[str]:
     """Return the lines, empty ones left out, of the messages in ``records``, which journalctl(1) wrote as JSON.
 
+    An empty record, as behind the last line end of its output, is none.
     A message that is no UTF-8 text is a list of bytes there; what cannot be read of it is replaced.
     """
     found: list[str] = []
-    for record in records:
+    for record in filter(None, records):
         message = json.loads(record).get("MESSAGE") or ""
         if isinstance(message, list):
             message = bytes(byte for byte in message if isinstance(byte, int)).decode("utf-8", "replace")
         found += [line for line in message.splitlines() if line.strip()]
     return found
+
+
+def loaded_instances(templates: Sequence[str]) -> list[str]:
+    """Return the instances of ``templates`` (``worker@.service``) that run, wait or have failed."""
+    if not templates:
+        return []
+    patterns = [instance_of(template, "*") for template in templates]
+    done = run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "--no-pager", "--full", "--", *patterns])
+    if done.status:
+        raise HostError(f"systemctl list-units failed: {done.stderr.strip()}")
+    states = (line.split() for line in done.stdout.split("\n"))
+    return [words[0] for words in states if len(words) > 2 and words[2] != "inactive"]
 
 
 def own_units() -> set[str]:

@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 from . import manifest as m
 from . import systemd_host as systemd
 from .accounts import make_account
-from .files import remove_file, sync_folder, write_file, write_files
+from .files import STAGED, remove_file, sync_folder, write_file, write_files
 from .services import Service
 from .settle import settle
-from .unit_plan import FileChange, Plan, units_to_settle
-from .unit_state import UNIT_FOLDER, Observed, unit_path, units_of
+from .unit_files import HEADER
+from .unit_names import is_drop_in, is_instance, is_template, template_of, unit_of
+from .unit_plan import UP, FileChange, Plan, units_to_settle
+from .unit_state import Observed, elsewhere, links_to, put_links_back, recorded_names, unit_path
 
 _STAMPS = "/var/lib/systemd/timers"
 
@@ -34,16 +36,26 @@ class Failure:
     outcome: str
 
 
-class _Run:
+@dataclass(frozen=True)
+class Applied:
+    """What came of a plan: the units that did not come up, and when the last one had been restarted (epoch seconds)."""
+
+    failures: list[Failure]
+    switched: float
+
+
+class Run:
     """One run of a plan."""
 
     def __init__(self, plan: Plan, services: list[Service], observed: Observed) -> None:
         self.plan = plan
         self.listed = [service for service in services if not service.is_absent]
-        self.services = {service.switched_unit: service for service in self.listed}
+        self.services = {one.switched_unit: one for service in self.listed for one in service.processes}
         self.observed = observed
         self.manifest = observed.manifest
         self.began = time.time()
+        #: The links to units that are enabled or disabled, as they were.
+        self.links = {unit: links_to(unit) for unit in (*plan.enable, *plan.disable)}
         #: Units that systemd did not start, and why; a process that runs there is from before.
         self.refused: dict[str, str] = {}
 
@@ -65,21 +77,27 @@ class _Run:
     def remove_files(self) -> None:
         for removal in self.plan.removals:
             if removal.restores:
-                self.put_foreign_back(removal.unit)
-            else:
-                remove_file(unit_path(removal.unit))
+                self.put_foreign_back(removal.name)
+            elif removal.has_file:
+                _remove(removal.name)
 
     def forget(self) -> None:
         """Forget the removed units, when nothing of them is left: until then the next run removes them again.
 
         Of some there is a unit file from before, put back or a package's own: their names stay known.
         """
-        after = systemd.show([removal.unit for removal in self.plan.removals], ("FragmentPath",))
+        after = systemd.show([unit_of(removal.name) for removal in self.plan.removals], ("FragmentPath", "ActiveState"))
+        gone = [removal for removal in self.plan.removals if not after[unit_of(removal.name)]["FragmentPath"]]
+        failed = [unit_of(removal.name) for removal in gone if after[unit_of(removal.name)]["ActiveState"] == "failed"]
+        if failed:
+            systemd.act("reset-failed", failed)
         for removal in self.plan.removals:
-            if after[removal.unit]["FragmentPath"]:
-                self.manifest = self.manifest.with_given_back(removal.unit)
-            else:
-                self.remember(removal.unit, None)
+            unit = unit_of(removal.name)
+            self.remember(removal.name, None)
+            if removal in gone and unit.endswith(".timer"):
+                remove_file(f"{_STAMPS}/stamp-{unit}")
+            elif removal not in gone and not is_instance(unit) and unit not in self.manifest.entries:
+                self.manifest = self.manifest.with_given_back(unit)
         if self.plan.removals:
             m.write_manifest(self.manifest)
 
@@ -88,23 +106,50 @@ class _Run:
 
         So a killed run never loses a file, nor forgets an owner or a start that is owed.
         """
-        owed = {switch.unit for switch in self.plan.switches if switch.verb != "stop"}
-        foreign = {change.unit for change in self.plan.files if change.foreign}
-        for unit in foreign:
-            _keep_foreign(unit_path(unit))
+        owed = {switch.record for switch in self.plan.switches if switch.verb != "stop"}
+        foreign = {change.name for change in self.plan.files if change.foreign}
+        written = {change.name for change in self.plan.files}
+        for name in foreign:
+            _keep_foreign(name)
         for service in self.listed:
-            for unit in units_of([service]):
-                entry = self.manifest.entries.get(unit) or m.Entry(service.name)
-                kept = entry.replaced or unit in foreign
-                claimed = replace(entry, service=service.name, replaced=kept)
-                if unit == service.switched_unit:
-                    self.remember(unit, replace(claimed, unfinished=entry.unfinished or unit in owed))
+            records = {one.record for one in service.processes}
+            for name in recorded_names([service]):
+                entry = self.manifest.entries.get(name) or m.Entry(service.entry, found=self._found(name))
+                claimed = replace(entry, service=service.entry, replaced=entry.replaced or name in foreign)
+                if name in records:
+                    started = self.plan.adopt.get(name, entry.started)
+                    claimed = replace(claimed, started=started, unfinished=entry.unfinished or name in owed)
                 else:
-                    self.remember(unit, replace(claimed, started=None, unfinished=False))
+                    # A template whose text has changed needs the daemon-reload, and has no process that could show it.
+                    claimed = replace(claimed, started=None, unfinished=is_drop_in(name) and name in written)
+                self.remember(name, claimed)
         if self.manifest != self.observed.manifest:
             m.write_manifest(self.manifest)
 
+    def _found(self, name: str) -> m.Found | None:
+        """Return how a unit that is not ours is now; ``None`` when there is none."""
+        state = self.observed.units.get(name)
+        text = self.observed.files.get(template_of(name)) or ""
+        if state is None or is_template(name) or state["LoadState"] != "loaded" or text.startswith(HEADER):
+            return None
+        return m.Found(state["ActiveState"] in UP, links_to(name))
+
     def write_files(self) -> None:
+        """Write the unit files; what has failed gets all its tries back first, so that a mended job can be started at once.
+
+        Up to systemd 252 the daemon-reload does that; 257 and 262 keep the count of starts. With its timer a job changes, with
+        a template all its instances do, whoever started them. A failure of anything else stays to be seen.
+        """
+        names = [change.name for change in self.plan.files if not is_drop_in(change.name)]
+        names += [f"{name[: -len('.timer')]}.service" for name in names if name.endswith(".timer")]
+        instances = systemd.loaded_instances([name for name in dict.fromkeys(names) if is_template(name)])
+        states = {**self.observed.units, **systemd.show(instances, ("ActiveState",))}
+        units = [unit for unit in dict.fromkeys([*names, *instances]) if unit in states]
+        failed = [unit for unit in units if states[unit]["ActiveState"] == "failed"]
+        if failed:
+            systemd.act("reset-failed", failed)
+        for change in self.plan.files:
+            os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
         write_files({change.path: change.after.encode("utf-8", "surrogateescape") for change in self.plan.files})
 
     def enable(self) -> None:
@@ -119,7 +164,8 @@ class _Run:
     def retire_schedules(self) -> None:
         """Stop timers whose schedule changes, and let them take now for their last run.
 
-        The daemon-reload would otherwise fire a running persistent timer for a time of the new schedule that is past.
+        A daemon-reload, of this run or of anybody after it was killed, would otherwise fire a running persistent timer for a time
+        of the new schedule that is past: so this comes before the files. The start that is owed is made up for by the next run.
         """
         timers = [switch.unit for switch in self.plan.switches if switch.new_schedule]
         running = [unit for unit in timers if self.observed.units[unit]["ActiveState"] == "active"]
@@ -150,14 +196,24 @@ class _Run:
         return settle({unit: service for unit, service in chosen.items() if unit not in running}, running)
 
     def record(self, failures: Mapping[str, str]) -> None:
-        """Remember with what each unit was started that is up now."""
+        """Remember with what each unit was started that is up now, and that the daemon-reload is done."""
+        started = {switch.record for switch in self.plan.switches if switch.verb != "stop"}
+        for name in {*recorded_names(self.listed)} - started:
+            entry = self.manifest.entries[name]
+            if entry.unfinished and is_drop_in(name):
+                self.remember(name, replace(entry, unfinished=False))
+            elif entry.unfinished and self._is_down(name):
+                self.remember(name, replace(entry, started=None, unfinished=False))
         for switch in self.plan.switches:
             if switch.verb == "stop" or switch.unit in failures:
                 continue
-            entry = self.manifest.entries[switch.unit]
-            self.remember(switch.unit, replace(entry, started=switch.wanted, unfinished=False))
-        if self.plan.switches:
-            m.write_manifest(self.manifest)
+            entry = self.manifest.entries[switch.record]
+            self.remember(switch.record, replace(entry, started=switch.wanted, unfinished=False))
+        m.write_manifest(self.manifest)
+
+    def _is_down(self, unit: str) -> bool:
+        stopped = unit in {switch.unit for switch in self.plan.switches if switch.verb == "stop"}
+        return stopped or self.observed.units[unit]["ActiveState"] in ("inactive", "failed")
 
     def timers_down(self) -> dict[str, str]:
         """Return the timers that were to be started and are not active."""
@@ -170,50 +226,84 @@ class _Run:
         }
 
     def put_back(self, failures: Mapping[str, str]) -> list[Failure]:
-        """Put the unit file from before back for each unit that did not come up, and let it run as it did."""
-        excerpts = {unit: self._excerpt(unit) for unit in failures}
-        written = {change.unit: change for change in self.plan.files}
-        back = [written[unit] for unit in failures if unit in written and self._was_there(written[unit])]
-        for change in back:
+        """Put the unit file from before back for each unit that did not come up, and let it run as it did.
+
+        What is remembered says until the end that a start is owed, and how the unit was found: a run that is killed on the
+        way is taken up by the next one. The journal is read last, up to where it was: what it holds cannot keep a unit down.
+        """
+        namespaces = {unit: self.services[unit].values["log_namespace"] or "" for unit in failures}
+        for namespace in set(namespaces.values()):
+            with suppress(systemd.HostError):
+                systemd.sync_journal(namespace)
+        ended = time.time()
+        written = {change.name: change for change in self.plan.files}
+        changes = {unit: written[name] for unit in failures for name in self._files(unit) if name in written}
+        back = {unit: change for unit, change in changes.items() if self._was_there(change)}
+        restored = {change.name for change in back.values()}
+        again = [unit for unit in self.services if restored & set(self._files(unit))]
+        for change in dict.fromkeys(back.values()):
             self._restore(change)
         if back:
-            m.write_manifest(self.manifest)
+            self._restore_drop_ins(again)
+            for unit in again:
+                put_links_back(unit, self.links.get(unit, links_to(unit)), self._fragment(unit))
             systemd.daemon_reload()
-            self._run_as_before([change.unit for change in back])
+            self._run_as_before(again)
+            for name in restored:
+                self._remember_restored(written[name])
+            m.write_manifest(self.manifest)
         return [
-            Failure(unit, reason, tuple(excerpts[unit]), self._outcome(unit, [change.unit for change in back]))
+            Failure(
+                unit,
+                reason,
+                tuple(systemd.journal_tail(unit, self.began, ended, namespaces[unit])),
+                self._outcome(unit, list(back), unit in changes),
+            )
             for unit, reason in failures.items()
         ]
 
-    def put_foreign_back(self, unit: str) -> None:
+    def _fragment(self, unit: str) -> str:
+        own = unit_path(template_of(unit))
+        return own if os.path.lexists(own) else elsewhere(unit)
+
+    def _restore_drop_ins(self, units: list[str]) -> None:
+        """Write the drop-ins of ours again that full unit files were to take the place of."""
+        for removal in self.plan.removals:
+            if is_drop_in(removal.name) and unit_of(removal.name) in units and removal.before is not None:
+                os.makedirs(os.path.dirname(unit_path(removal.name)), mode=0o755, exist_ok=True)
+                write_file(unit_path(removal.name), removal.before.encode("utf-8", "surrogateescape"))
+                self.remember(removal.name, self.observed.manifest.entries.get(removal.name))
+
+    def _files(self, unit: str) -> list[str]:
+        """Return the names of the files of ours that say how ``unit`` is run."""
+        service = self.services[unit]
+        return list(service.files) if service.is_drop_in else [template_of(unit)]
+
+    def put_foreign_back(self, name: str) -> None:
         """Put somebody else's unit file back; a run that was killed right after it finds it there."""
         with suppress(FileNotFoundError):
-            os.replace(f"{m.REPLACED}/{unit}", unit_path(unit))
-            sync_folder(UNIT_FOLDER)
+            os.replace(f"{m.REPLACED}/{name}", unit_path(name))
+            sync_folder(os.path.dirname(unit_path(name)))
 
     def _was_there(self, change: FileChange) -> bool:
         """Return whether there was a unit file before: at this path, or elsewhere, as those of packages are."""
-        return change.before is not None or bool(self._elsewhere(change.unit))
-
-    def _elsewhere(self, unit: str) -> str:
-        """Return the unit file that was in effect in another folder; empty when there was none."""
-        path = self.observed.units[unit]["FragmentPath"]
-        return "" if path == unit_path(unit) or not os.path.exists(path) else path
+        return change.before is not None or is_drop_in(change.name) or bool(elsewhere(change.name))
 
     def _restore(self, change: FileChange) -> None:
         if change.foreign:
-            self.put_foreign_back(change.unit)
-            self.remember(change.unit, None)
-            return
-        if change.before is None:
-            remove_file(change.path)
-            self.remember(change.unit, None)
-            return
-        write_file(change.path, (change.before or "").encode("utf-8", "surrogateescape"))
-        self.remember(change.unit, self.observed.manifest.entries.get(change.unit))
+            self.put_foreign_back(change.name)
+        elif change.before is None:
+            _remove(change.name)
+        else:
+            write_file(change.path, change.before.encode("utf-8", "surrogateescape"))
+
+    def _remember_restored(self, change: FileChange) -> None:
+        ours = not change.foreign and change.before is not None
+        for name in [name for name in self.manifest.entries if template_of(name) == change.name]:
+            self.remember(name, self.observed.manifest.entries.get(name) if ours else None)
 
     def _run_as_before(self, units: list[str]) -> None:
-        ran = [unit for unit in units if self.observed.units[unit]["ActiveState"] in ("active", "reloading")]
+        ran = [unit for unit in units if self.observed.units[unit]["ActiveState"] in UP]
         # What systemd refused to start may have been stopped for it, or still run as before.
         verbs = {unit: "start" if unit in self.refused else "restart" for unit in ran}
         for verb in ("start", "restart", "stop"):
@@ -221,18 +311,13 @@ class _Run:
             if chosen:
                 systemd.act(verb, chosen)
 
-    def _excerpt(self, unit: str) -> list[str]:
-        service = self.services[unit]
-        systemd.run(["journalctl", "--sync"])
-        return systemd.journal_tail(unit, self.began, namespace=service.values["log_namespace"] or "")
-
-    def _outcome(self, unit: str, back: list[str]) -> str:
+    def _outcome(self, unit: str, back: list[str], changed: bool) -> str:
         if unit in back:
             state = systemd.show([unit], ("ActiveState",))[unit]["ActiveState"]
             return f"The unit file from before has been put back; the unit is {state} under it."
         if unit in self.refused:
             return "systemd refused the start, and does not try again by itself."
-        if any(change.unit == unit for change in self.plan.files):
+        if changed:
             return "There was no unit before; the new one stays, and systemd goes on trying as it says."
         return "Its unit file did not change; systemd goes on trying as it says."
 
@@ -247,22 +332,30 @@ def _not_started(verb: str, before: Mapping[str, systemd.UnitState], complaint: 
     after = systemd.show(list(before), ("InvocationID",))
     refused = {}
     for unit in (unit for unit in before if after[unit] == before[unit]):
-        lines = complaint.splitlines()
+        lines = complaint.split("\n")
         line = next((line for line in lines if unit in line), lines[0])
         reason = line.partition(f"{unit}: ")[2] or line
         refused[unit] = f"could not be {verb}ed: {reason.rstrip('.')}"
     return refused
 
 
-def _keep_foreign(path: str) -> None:
+def _keep_foreign(name: str) -> None:
     """Keep somebody else's unit file (or link) as it is, before it is replaced for the first time."""
-    os.makedirs(m.REPLACED, mode=0o700, exist_ok=True)
-    kept = os.path.join(m.REPLACED, os.path.basename(path))
-    staged = f"{kept}.stability-staged"
+    kept = os.path.join(m.REPLACED, name)
+    os.makedirs(os.path.dirname(kept), mode=0o700, exist_ok=True)
+    staged = f"{kept}{STAGED}"
     remove_file(staged)
-    shutil.copy2(path, staged, follow_symlinks=False)
+    shutil.copy2(unit_path(name), staged, follow_symlinks=False)
     os.replace(staged, kept)
-    sync_folder(m.REPLACED)
+    sync_folder(os.path.dirname(kept))
+
+
+def _remove(name: str) -> None:
+    """Remove a unit file or drop-in, and the folder of drop-ins when nothing else is in it."""
+    remove_file(unit_path(name))
+    if is_drop_in(name):
+        with suppress(OSError):
+            os.rmdir(os.path.dirname(unit_path(name)))
 
 
 def _forget_past_times(timer: str) -> None:
@@ -271,33 +364,28 @@ def _forget_past_times(timer: str) -> None:
         os.utime(f"{_STAMPS}/stamp-{timer}")
 
 
-def _remove_staged() -> None:
-    """Remove what a killed run left beside the unit files."""
-    for name in os.listdir(UNIT_FOLDER):
-        if name.startswith(".") and name.endswith(".stability-staged"):
-            remove_file(unit_path(name))
-
-
-def apply_plan(plan: Plan, services: list[Service], observed: Observed) -> list[Failure]:
-    """Carry ``plan`` out; return the units that did not come up.
+def apply_plan(plan: Plan, services: list[Service], observed: Observed) -> Applied:
+    """Carry ``plan`` out.
 
     Raises :class:`~.systemd_host.HostError` and :class:`OSError` when the host refuses a step; the next run goes on there.
     """
-    run = _Run(plan, services, observed)
-    _remove_staged()
+    run = Run(plan, services, observed)
+    for path in plan.staged:
+        remove_file(path)
     for account in plan.accounts:
         make_account(account)
     run.retire()
     run.claim()
     run.disable()
     run.remove_files()
+    run.retire_schedules()
     run.write_files()
     run.enable()
-    run.retire_schedules()
     if plan.reload:
         systemd.daemon_reload()
     run.forget()
     run.switch()
+    switched = time.time()
     failures = {**run.settle(), **run.timers_down(), **run.refused}
     run.record(failures)
-    return run.put_back(failures) if failures else []
+    return Applied(run.put_back(failures) if failures else [], switched)

@@ -11,7 +11,7 @@ from typing import Any
 
 from .hardening import PRESETS
 from .quoting import assignment, command_line, quote_word, without_specifiers
-from .service_keys import DIRECTIVE_KEYS, Key
+from .service_keys import DAEMON, DIRECTIVE_KEYS, DROP_IN, JOB, Key
 from .services import Service
 
 HEADER = (
@@ -21,6 +21,8 @@ HEADER = (
 #: What every service's process finds in its environment: no buffered output, a traceback on a fatal signal, and no
 #: distribution from the user's own folder (python(1), "ENVIRONMENT VARIABLES").
 ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", "PYTHONNOUSERSITE": "1"}
+#: The first systemd with ``RestartMode=``.
+_RESTART_MODE = 254
 
 #: section -> directive -> its values (several repeat the directive); dictionaries keep the order of the file.
 Sections = dict[str, dict[str, list[str]]]
@@ -36,54 +38,70 @@ class UnitFile:
 
 @dataclass(frozen=True)
 class RetryWindow:
-    """How a job's failed runs are retried: ``seconds`` of the start limit, and the number of ``retries`` inside it."""
+    """How a job's failed runs are retried: ``seconds`` of the start limit, and the number of ``retries`` inside it.
+
+    That bounds the retries as long as no try takes more than ``longest_try`` seconds.
+    """
 
     seconds: float
     retries: int
+    longest_try: float = float("inf")
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """The unit files of one service; ``too_new`` has (directive, systemd that it needs) of what was left out."""
+    """The unit files of one service; ``too_new`` has (directive, systemd that it needs) of what was left out.
+
+    ``start`` is what a running process must have been started with: the text of the unit that is started, or, of a
+    drop-in, only that of the directives which a running unit does not take over.
+    """
 
     files: tuple[UnitFile, ...]
     too_new: tuple[tuple[str, int], ...]
+    start: str
 
 
-def _words(members: list[str]) -> list[str]:
-    return [" ".join(quote_word(member) for member in members)]
+def _line(text: str, kept: str) -> list[str]:
+    return [without_specifiers(text, kept)]
 
 
-def _commands(members: list[list[str] | str]) -> list[str]:
-    return [member if isinstance(member, str) else command_line(member) for member in members]
+def _words(members: list[str], kept: str) -> list[str]:
+    return [" ".join(quote_word(member, kept) for member in members)]
 
 
-def _whole_lines(members: list[str]) -> list[str]:
-    return [without_specifiers(member) for member in members]
+def _commands(members: list[list[str] | str], kept: str) -> list[str]:
+    return [member if isinstance(member, str) else command_line(member, kept) for member in members]
 
 
-#: How the values of these keys are written; all others are written as they are.
-_WRITERS: dict[str, Callable[[Any], list[str]]] = {
-    "description": lambda text: [without_specifiers(text)],
-    "syslog_identifier": lambda text: [without_specifiers(text)],
-    "log_namespace": lambda text: [without_specifiers(text)],
-    "working_directory": lambda path: [without_specifiers(path)],
-    "after": lambda units: [" ".join(units)],
-    "wants": lambda units: [" ".join(units)],
-    "requires": lambda units: [" ".join(units)],
-    "on_failure": lambda units: [" ".join(units)],
-    "wanted_by": lambda units: [" ".join(units)],
-    "environment": lambda names: [assignment(name, value) for name, value in names.items()],
-    "environment_files": _whole_lines,
-    "credentials": lambda names: [f"{name}:{without_specifiers(path)}" for name, path in names.items()],
+def _units(members: list[str], kept: str) -> list[str]:
+    return [" ".join(members)]
+
+
+#: How the values of these keys are written; all others are written as they are. The second argument holds the letters
+#: of the specifiers that stay: values of variables reach the process byte for byte, so that there are none in them.
+_WRITERS: dict[str, Callable[[Any, str], list[str]]] = {
+    "description": _line,
+    "syslog_identifier": _line,
+    "log_namespace": _line,
+    "working_directory": _line,
+    "after": _units,
+    "wants": _units,
+    "requires": _units,
+    "on_failure": _units,
+    "wanted_by": _units,
+    "environment": lambda names, kept: [assignment(name, value) for name, value in names.items()],
+    "environment_files": lambda paths, kept: [without_specifiers(path, kept) for path in paths],
+    "credentials": lambda names, kept: [f"{name}:{without_specifiers(path, kept)}" for name, path in names.items()],
     "state_directory": _words,
     "runtime_directory": _words,
     "read_write_paths": _words,
     "exec_start_pre": _commands,
-    "exec_start": lambda command: _commands([command]),
+    "exec_start": lambda command, kept: _commands([command], kept),
     "exec_reload": _commands,
-    "on_calendar": list,
+    "on_calendar": lambda expressions, kept: list(expressions),
 }
+#: The specifiers of systemd.unit(5) that mean something in the lists of a template, and only there.
+_OF_INSTANCE = "iI"
 
 
 def _span(seconds: float) -> str:
@@ -94,21 +112,23 @@ def _span(seconds: float) -> str:
 def _derived(service: Service, window: RetryWindow | None) -> dict[str, Any]:
     """Return what the baseline makes of a service's keys where the key itself says nothing."""
     values = dict(service.values)
-    values["description"] = values["description"] or service.name
-    values["syslog_identifier"] = values["syslog_identifier"] or service.name
+    own_name = f"{service.name}%i" if service.is_template else service.name
+    values["description"] = values["description"] or own_name
+    values["syslog_identifier"] = values["syslog_identifier"] or own_name
     values["environment"] = {**ENVIRONMENT, **(values["environment"] or {})}
     values["wanted_by"] = values["wanted_by"] or ["timers.target" if service.is_job else "multi-user.target"]
-    if window and values["restart"] != "no":
+    if window and window.retries and values["restart"] != "no":
         values["start_limit_interval_sec"] = values["start_limit_interval_sec"] or _span(window.seconds)
         values["start_limit_burst"] = values["start_limit_burst"] or window.retries + 1
     elif service.is_job:
+        values["restart"] = "no"
         values["start_limit_interval_sec"] = values["start_limit_interval_sec"] or "0"
     return values
 
 
-def _written(key: Key, value: object) -> list[str]:
+def _written(key: Key, value: object, kept: str) -> list[str]:
     writer = _WRITERS.get(key.name)
-    return writer(value) if writer else [str(value)]
+    return writer(value, kept) if writer else [str(value)]
 
 
 def _put_hardening(sections: Sections, preset: str) -> None:
@@ -116,16 +136,17 @@ def _put_hardening(sections: Sections, preset: str) -> None:
         sections["Service"].setdefault(directive, [value])
 
 
-def sections_of(service: Service, window: RetryWindow | None = None) -> Sections:
-    """Return every directive of ``service``, its own ``directives`` included, in the order of the unit files."""
-    values = _derived(service, window)
+def sections_with(service: Service, values: Mapping[str, Any]) -> Sections:
+    """Return every directive that ``values`` (by key) and the ``directives`` of ``service`` make, in the order of the files."""
     sections: Sections = {"Unit": {}, "Service": {}, "Timer": {}, "Install": {}}
+    kind = DROP_IN if service.is_drop_in else JOB if service.is_job else DAEMON
+    kept = _OF_INSTANCE if service.is_template else ""
     for key in DIRECTIVE_KEYS:
         if not key.directive:
             continue
-        value = values[key.name] if key.name else (key.job if service.is_job else key.daemon)
+        value = values[key.name] if key.name else key.default(kind)
         if value is not None and value != [] and value != {}:
-            sections[key.section][key.directive] = _written(key, value)
+            sections[key.section][key.directive] = _written(key, value, kept)
         if key.name == "limit_nofile":
             _put_hardening(sections, values["hardening"])
     for section, entries in values["directives"].items():
@@ -133,7 +154,13 @@ def sections_of(service: Service, window: RetryWindow | None = None) -> Sections
     return sections
 
 
-def _text(sections: Mapping[str, Mapping[str, list[str]]]) -> str:
+def sections_of(service: Service, window: RetryWindow | None = None) -> Sections:
+    """Return every directive of ``service``, its own ``directives`` included, in the order of the unit files."""
+    return sections_with(service, _derived(service, window))
+
+
+def text_of(sections: Mapping[str, Mapping[str, list[str]]]) -> str:
+    """Return the text of a unit file or drop-in with these directives."""
     parts = [HEADER]
     for section, entries in sections.items():
         if entries:
@@ -142,7 +169,8 @@ def _text(sections: Mapping[str, Mapping[str, list[str]]]) -> str:
     return "".join(parts)
 
 
-def _leave_out_too_new(sections: Sections, version: int) -> list[tuple[str, int]]:
+def leave_out_too_new(sections: Sections, version: int) -> list[tuple[str, int]]:
+    """Take out what a host with systemd ``version`` does not know; return (directive, systemd that it needs) for each."""
     left_out = []
     for key in DIRECTIVE_KEYS:
         if key.since > version and key.directive in sections[key.section]:
@@ -151,20 +179,38 @@ def _leave_out_too_new(sections: Sections, version: int) -> list[tuple[str, int]
     return left_out
 
 
+def fail_once(sections: Sections, version: int) -> None:
+    """Let ``OnFailure=`` run when the last try has failed, on a host with systemd ``version``.
+
+    systemd.service(5): from 254 on each try passes through ``failed``, and so runs it, unless ``RestartMode=direct``.
+    """
+    if version >= _RESTART_MODE and "OnFailure" in sections["Unit"] and "RestartMode" not in sections["Service"]:
+        service: dict[str, list[str]] = {}
+        for name, lines in sections["Service"].items():
+            service[name] = lines
+            if name == "Restart":
+                service["RestartMode"] = ["direct"]
+        sections["Service"] = service
+
+
 def render(service: Service, systemd_version: int, window: RetryWindow | None = None) -> Rendered:
     """Return the unit files of ``service`` for a host with ``systemd_version`` (``252``).
 
     ``window`` is needed for a job that is retried; see :func:`~.calendar_period.retry_window`.
     """
     sections = sections_of(service, window)
-    too_new = tuple(_leave_out_too_new(sections, systemd_version))
+    too_new = tuple(leave_out_too_new(sections, systemd_version))
+    fail_once(sections, systemd_version)
     if not service.is_job:
-        daemon = {name: sections[name] for name in ("Unit", "Service", "Install")}
-        return Rendered((UnitFile(service.unit, _text(daemon)),), too_new)
+        text = text_of({name: sections[name] for name in ("Unit", "Service", "Install")})
+        return Rendered((UnitFile(service.unit, text),), too_new, text)
     job = {name: sections[name] for name in ("Unit", "Service")}
     timer = {
-        "Unit": {"Description": [f"Timer of {service.unit}"]},
+        "Unit": {
+            "Description": [f"Timer of {service.name}%i.service" if service.is_template else f"Timer of {service.unit}"]
+        },
         "Timer": sections["Timer"],
         "Install": sections["Install"],
     }
-    return Rendered((UnitFile(service.unit, _text(job)), UnitFile(service.switched_unit, _text(timer))), too_new)
+    text = text_of(timer)
+    return Rendered((UnitFile(service.unit, text_of(job)), UnitFile(service.switched_unit, text)), too_new, text)

@@ -13,21 +13,25 @@ from .accounts import Account
 from .manifest import Entry, Started, digest_text
 from .services import Service
 from .unit_files import HEADER, Rendered
-from .unit_state import Observed, obsolete_units, unit_path
+from .unit_names import is_drop_in, is_instance, template_of, unit_of
+from .unit_state import Observed, obsolete_names, unit_path, units_of
 
-_UP = ("active", "reloading")
+#: What runs.
+UP = ("active", "reloading")
 #: On the way up or down: whatever comes next, only a restart is sure to end in a process of this run.
 _BETWEEN = ("activating", "deactivating")
 _FIRST = "first start by the baseline"
 _UNFINISHED = "its last start by the baseline was not finished"
 _PENDING = "pending"
+#: The text of a drop-in's directives for the next start when there are none.
+NOTHING = HEADER
 
 
 @dataclass(frozen=True)
 class FileChange:
-    """A unit file to be written; ``before`` is its text now, ``foreign`` whether that is somebody else's."""
+    """A unit file or drop-in to be written; ``before`` is its text now, ``foreign`` whether that is somebody else's."""
 
-    unit: str
+    name: str
     service: str
     before: str | None
     after: str
@@ -36,25 +40,32 @@ class FileChange:
     @property
     def path(self) -> str:
         """Where it is written."""
-        return unit_path(self.unit)
+        return unit_path(self.name)
 
 
 @dataclass(frozen=True)
 class Removal:
-    """A unit file of ours to be removed; ``restores`` says that the foreign one from before is put back."""
+    """A unit file or drop-in of ours to be removed; ``restores`` says that the foreign one from before is put back.
 
-    unit: str
+    ``has_file`` is whether there is a file to be removed or put back: an instance of a template has none, and a run that was
+    killed may have put the foreign one back already.
+    """
+
+    name: str
     before: str | None
     restores: bool
+    has_file: bool = True
 
     def __str__(self) -> str:
+        if not self.has_file:
+            return f"forget {self.name}"
         kept = " (the unit file from before is put back)" if self.restores else ""
-        return f"remove {unit_path(self.unit)}{kept}"
+        return f"remove {unit_path(self.name)}{kept}"
 
 
 @dataclass(frozen=True)
 class Switch:
-    """A unit to be started, restarted or stopped (``verb``), and why; ``wanted`` is remembered once it is up.
+    """A unit to be started, restarted or stopped (``verb``), and why; ``wanted`` is remembered as ``record`` once it is up.
 
     ``new_schedule`` marks a timer whose calendar changed: it must not fire for a time already past.
     """
@@ -63,6 +74,7 @@ class Switch:
     verb: str
     reasons: tuple[str, ...]
     wanted: Started
+    record: str
     new_schedule: bool = False
 
     def __str__(self) -> str:
@@ -73,10 +85,12 @@ class Switch:
 class Plan:
     """What a run does to a host, in this order; nothing else changes.
 
-    ``retire`` maps units that are stopped under their unit file from before to the reason.
+    ``retire`` maps units that are stopped under their unit file from before to the reason. ``adopt`` holds, by record, with
+    what a process of somebody else's unit is taken to have been started; to remember it is no change of the host.
     """
 
     accounts: tuple[Account, ...] = ()
+    staged: tuple[str, ...] = ()
     retire: dict[str, str] = field(default_factory=dict)
     removals: list[Removal] = field(default_factory=list)
     files: list[FileChange] = field(default_factory=list)
@@ -84,6 +98,7 @@ class Plan:
     disable: list[str] = field(default_factory=list)
     reload: bool = False
     switches: list[Switch] = field(default_factory=list)
+    adopt: dict[str, Started] = field(default_factory=dict)
     watch: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
@@ -93,6 +108,7 @@ class Plan:
         """Whether a run of this plan changes anything."""
         steps = (
             self.accounts,
+            self.staged,
             self.retire,
             self.removals,
             self.files,
@@ -106,6 +122,7 @@ class Plan:
     def actions(self) -> list[str]:
         """Return what the run does, one line each, in order."""
         lines = [f"make {account.kind} {account.name}" for account in self.accounts]
+        lines += [f"remove {path}, which a killed run left" for path in self.staged]
         lines += [f"stop {unit}: {reason}" for unit, reason in self.retire.items()]
         lines += [f"disable {unit}" for unit in self.disable]
         lines += [str(removal) for removal in self.removals]
@@ -128,62 +145,157 @@ def _wanted_links(service: Service) -> frozenset[str]:
     return frozenset(links | {f"{name}.requires" for line in required for name in line.split()})
 
 
+def _are_linked(wanted: frozenset[str], links: frozenset[str]) -> bool:
+    """Whether ``links`` are the ``wanted`` ones; of those with a specifier only systemd knows the name."""
+    return len(links) == len(wanted) and {name for name in wanted if "%" not in name} <= links
+
+
+def is_ours(name: str, observed: Observed) -> bool:
+    """Whether the file that is there is ours: a run that was killed may have put somebody else's back already."""
+    text = observed.files.get(name)
+    if text is None or text.startswith(HEADER):
+        return text is not None
+    entry = observed.manifest.entries.get(name)
+    return entry is not None and not (entry.replaced and name not in observed.kept)
+
+
+def _is_starting(state: Mapping[str, str]) -> bool:
+    """Whether a start of the unit goes on (``start-pre``, ``start``, ``start-post``); one that waits for the next try is none."""
+    return state["ActiveState"] == "activating" and state["SubState"].startswith("start")
+
+
+def is_own(unit: str, observed: Observed) -> bool:
+    """Whether the run takes place inside ``unit``, by any of its names, or inside an instance of it."""
+    names = {unit, *observed.units[unit]["Names"].split()}
+    return bool(names & {own for name in observed.own_units for own in (name, template_of(name))})
+
+
+def removal_of(name: str, observed: Observed) -> Removal:
+    """Return the removal of a unit or drop-in of ours."""
+    entry = observed.manifest.entries.get(name, Entry(""))
+    restores = entry.replaced and name in observed.kept
+    return Removal(
+        name, observed.files[name], restores, not is_instance(name) and (restores or is_ours(name, observed))
+    )
+
+
+def not_removed(unit: str) -> str:
+    """Return the warning about a unit that ends with this run if it is removed."""
+    return f"{unit} is not removed, because this run takes place inside it. Remove it from elsewhere."
+
+
+def drop_in_remains(name: str) -> str:
+    """Return the warning about a process that was started with what a removed drop-in said."""
+    return f"{unit_of(name)} goes on as it was started, with what the drop-in said. Restart it when that suits."
+
+
 class _Planner:
     """Builds a plan, service by service."""
 
     def __init__(self, observed: Observed, pending: Iterable[str]) -> None:
         self.observed = observed
         self.pending = frozenset(pending)
-        self.plan = Plan(accounts=observed.accounts)
+        self.plan = Plan(accounts=observed.accounts, staged=observed.staged)
 
     def add(self, service: Service, rendered: Rendered) -> None:
         for file in rendered.files:
             self._plan_file(service, file.name, file.text)
-            self._warn_about(file.name)
-        self._plan_links(service)
-        self._plan_former_daemon(service)
-        texts = {file.name: file.text for file in rendered.files}
-        self._plan_switch(service, texts[service.switched_unit])
-        if any(self.observed.units[name]["NeedDaemonReload"] == "yes" for name in texts):
+        if service.is_drop_in:
+            self._plan_enabled(service)
+            self._warn_of_overriding(service, rendered)
+        else:
+            self._warn_about(service)
+            for one in service.processes:
+                self._plan_links(one)
+                self._plan_former_daemon(one)
+        for one in service.processes:
+            self._plan_switch(one, rendered.start)
+        # NeedDaemonReload= says no for a unit's first drop-in, and for a first unit file over one of a package (seen on 252).
+        if any(self._is_unfinished(one) for one in (service, *service.processes)):
+            self.plan.reload = True
+        if any(self.observed.units[name]["NeedDaemonReload"] == "yes" for name in units_of([service])):
             self.plan.reload = True
 
-    def remove(self, unit: str) -> None:
-        """Plan the end of a unit of ours that no listed service makes any longer."""
-        if unit in self.observed.own_units:
-            self.plan.warnings.append(
-                f"{unit} is not removed, because this run takes place inside it. Remove it from elsewhere."
-            )
+    def _is_unfinished(self, service: Service) -> bool:
+        """Whether a run may have been killed before systemd read the files; one inside the unit itself cannot go on."""
+        entry = self.observed.manifest.entries.get(service.record)
+        return entry is not None and entry.unfinished and not self.is_own(service.switched_unit)
+
+    def is_own(self, unit: str) -> bool:
+        return is_own(unit, self.observed)
+
+    def remove(self, name: str, *, is_listed: bool) -> None:
+        """Plan the end of a unit or drop-in of ours that no listed service makes any longer, or of a stray instance.
+
+        ``is_listed`` is whether its service goes on in another way.
+        """
+        entry = self.observed.manifest.entries.get(name, Entry(""))
+        if is_drop_in(name):
+            self.plan.removals.append(removal_of(name, self.observed))
+            if not is_listed and entry.started and entry.started.unit != digest_text(NOTHING):
+                self.plan.warnings.append(drop_in_remains(name))
             return
-        if self.observed.units[unit]["ActiveState"] not in ("inactive", "failed"):
-            self.plan.retire[unit] = "it is removed"
-        if self.observed.links[unit]:
-            self.plan.disable.append(unit)
-        entry = self.observed.manifest.entries[unit]
-        self.plan.removals.append(Removal(unit, self.observed.files[unit], entry.replaced))
+        if self.is_own(name):
+            self.plan.warnings.append(not_removed(name))
+            return
+        if self.observed.units[name]["ActiveState"] not in ("inactive", "failed"):
+            self.plan.retire[name] = "it is removed"
+        if self.observed.links[name]:
+            self.plan.disable.append(name)
+        self.plan.removals.append(removal_of(name, self.observed))
 
-    def _plan_file(self, service: Service, unit: str, text: str) -> None:
-        before = self.observed.files[unit]
+    def _plan_file(self, service: Service, name: str, text: str) -> None:
+        before = self.observed.files[name]
         if before != text:
-            ours = unit in self.observed.manifest.entries or (before or "").startswith(HEADER)
-            self.plan.files.append(FileChange(unit, service.name, before, text, before is not None and not ours))
+            foreign = before is not None and not is_ours(name, self.observed)
+            self.plan.files.append(FileChange(name, service.entry, before, text, foreign))
 
-    def _warn_about(self, unit: str) -> None:
-        state = self.observed.units[unit]
-        for path in state["DropInPaths"].split():
-            if f"/{unit}.d/" in path:
+    def _warn_about(self, service: Service) -> None:
+        """Name what of others changes the service's units, or is hidden by them."""
+        paths: dict[str, str] = {}
+        for unit in units_of([service]):
+            state = self.observed.units[unit]
+            for path in state["DropInPaths"].split():
+                # What a package says about all services, such as service.d below /usr/lib, is of the system's own making.
+                if (
+                    path.startswith(("/etc/", "/run/"))
+                    and path.rpartition("/system/")[2] not in self.observed.manifest.entries
+                ):
+                    paths.setdefault(path, unit)
+            if state["FragmentPath"].startswith(("/usr/lib/", "/lib/")) and not is_instance(unit):
                 self.plan.warnings.append(
-                    f"{path} changes {unit} and is not of this collection. Move what it says into "
-                    "stability_services and remove it, or leave it if it is meant."
+                    f"{state['FragmentPath']} of a package is overridden by the unit file of the same name. "
+                    "Rename the service if both are needed."
                 )
-        if state["FragmentPath"].startswith(("/usr/lib/", "/lib/")):
+        for path, unit in paths.items():
             self.plan.warnings.append(
-                f"{state['FragmentPath']} of a package is overridden by the unit file of the same name. "
-                "Rename the service if both are needed."
+                f"{path} changes {unit} and is not of this collection. Move what it says into "
+                "stability_services and remove it, or leave it if it is meant."
             )
+
+    def _warn_of_overriding(self, service: Service, rendered: Rendered) -> None:
+        """Name drop-ins of others that come after ours and say something else."""
+        ours = {line.partition("=")[0] for file in rendered.files for line in file.text.split("\n") if "=" in line}
+        for path in self.observed.units[service.unit]["DropInPaths"].split():
+            text = self.observed.later.get(path, "")
+            overridden = sorted(ours & {line.partition("=")[0].strip() for line in text.split("\n")})
+            if overridden:
+                self.plan.warnings.append(
+                    f"{path} comes after the drop-in for {service.unit} and overrides {', '.join(f'{name}=' for name in overridden)}. "
+                    "Take that out there, or leave it if it is meant."
+                )
+
+    def _plan_enabled(self, service: Service) -> None:
+        """Plan whether somebody else's unit is enabled, where that is written out."""
+        state = self.observed.units[service.unit]["UnitFileState"]
+        if service.values["enabled"] is True and state == "disabled":
+            self.plan.enable.append(service.unit)
+        elif service.values["enabled"] is False and state == "enabled":
+            self.plan.disable.append(service.unit)
 
     def _plan_links(self, service: Service) -> None:
         wanted = _wanted_links(service)
-        if self.observed.links[service.switched_unit] != wanted:
+        if not _are_linked(wanted, self.observed.links[service.switched_unit]):
             (self.plan.enable if wanted else self.plan.disable).append(service.switched_unit)
         if service.is_job and self.observed.links[service.unit]:
             self.plan.disable.append(service.unit)
@@ -195,6 +307,11 @@ class _Planner:
         """
         state = self.observed.units[service.unit]
         if not service.is_job or state["ActiveState"] in ("inactive", "failed"):
+            return
+        if self.is_own(service.unit):
+            self.plan.warnings.append(
+                f"{service.unit} goes on as a daemon, because this run takes place inside it. Stop it from elsewhere."
+            )
             return
         entry = self.observed.manifest.entries.get(service.unit)
         if entry:
@@ -218,40 +335,57 @@ class _Planner:
     def _plan_switch(self, service: Service, text: str) -> None:
         unit = service.switched_unit
         state = self.observed.units[unit]
-        up = state["ActiveState"] in _UP
+        up = state["ActiveState"] in UP
         wanted = self.wanted_start(service, text)
         if service.values["state"] == "stopped":
-            if up or state["ActiveState"] in _BETWEEN:
-                self.plan.switches.append(Switch(unit, "stop", ("state is stopped",), wanted))
+            if self.is_own(unit):
+                self.plan.warnings.append(
+                    f"{unit} is not stopped, because this run takes place inside it. Stop it from elsewhere."
+                )
+            elif up or state["ActiveState"] in _BETWEEN:
+                self.plan.switches.append(Switch(unit, "stop", ("state is stopped",), wanted, service.record))
             return
-        entry: Entry | None = self.observed.manifest.entries.get(unit)
+        entry = self.observed.manifest.entries.get(service.record)
         started = entry.started if entry else None
-        reasons = self._reasons(unit, text, entry, wanted)
-        if up and reasons and unit in self.observed.own_units:
+        reasons = self._reasons(service, text, entry, wanted)
+        if up and reasons and self.is_own(unit):
             self.plan.warnings.append(
                 f"{unit} is not restarted, because this run takes place inside it; it goes on as it was started "
                 f"({', '.join(reasons)}). Restart it from elsewhere."
             )
         elif up and reasons:
-            self.plan.switches.append(Switch(unit, "restart", tuple(reasons), wanted, service.is_job))
-        elif not up:
+            self._switch(service, "restart", reasons, wanted, service.is_job)
+        elif _is_starting(state) and service.values["state"] and not reasons:
+            # As it should be; whether it comes up is seen as after a start of our own.
+            self.plan.watch.append(unit)
+        elif not up and service.values["state"]:
             why = reasons if not started else [f"it was {state['ActiveState']} ({state['SubState']})", *reasons]
             verb = "restart" if state["ActiveState"] in _BETWEEN else "start"
-            self.plan.switches.append(Switch(unit, verb, tuple(why), wanted, service.is_job and bool(reasons)))
-        elif not service.is_job and self._is_unsettled(service, state):
+            self._switch(service, verb, why, wanted, service.is_job and bool(reasons))
+        elif service.is_drop_in:
+            # What does not run is started with all that is there then.
+            if started is None or (not up and started != wanted):
+                self.plan.adopt[service.record] = wanted
+        elif up and not service.is_job and self._is_unsettled(service, state):
             self.plan.watch.append(unit)
 
-    def _reasons(self, unit: str, text: str, entry: Entry | None, wanted: Started) -> list[str]:
+    def _switch(self, service: Service, verb: str, why: list[str], wanted: Started, new_schedule: bool) -> None:
+        self.plan.switches.append(Switch(service.switched_unit, verb, tuple(why), wanted, service.record, new_schedule))
+
+    def _reasons(self, service: Service, text: str, entry: Entry | None, wanted: Started) -> list[str]:
         """Return why the unit's process is not one with ``wanted``; empty when it is.
 
         A unit file that somebody has changed may have been in effect since: by hand, after a crash or after a reboot.
+        A process of somebody else's unit, met for the first time, lacks only what the drop-in adds.
         """
         if entry and entry.unfinished:
             return [_UNFINISHED]
-        if entry is None or entry.started is None:
+        started = entry.started if entry else None
+        if service.is_drop_in:
+            started = started or replace(wanted, unit=digest_text(NOTHING))
+        elif started is None:
             return [_FIRST]
-        started = entry.started
-        if self.observed.files[unit] not in (None, text):
+        elif self.observed.files[template_of(service.switched_unit)] not in (None, text):
             started = replace(started, unit="")
         return started.reasons(wanted)
 
@@ -274,8 +408,9 @@ def plan_units(
     of a real run would have changed (check mode).
     """
     planner = _Planner(observed, pending)
-    for unit in obsolete_units(services, observed.manifest):
-        planner.remove(unit)
+    listed = {unit for service in services for unit in units_of([service])}
+    for name in (*obsolete_names(services, observed.manifest), *observed.strays):
+        planner.remove(name, is_listed=unit_of(name) in listed)
     for service in services:
         if not service.is_absent:
             planner.add(service, rendered[service.name])
@@ -293,7 +428,8 @@ def plan_units(
 def units_to_settle(services: Iterable[Service], plan: Plan) -> dict[str, Service]:
     """Return the services whose units the run must see up, by unit."""
     units = {switch.unit for switch in plan.switches if switch.verb != "stop"} | set(plan.watch)
-    return {service.unit: service for service in services if service.unit in units and not service.is_job}
+    processes = [one for service in services for one in service.processes]
+    return {one.unit: one for one in processes if one.unit in units and not one.is_job}
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -5,37 +5,35 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from . import systemd_host as systemd
 from . import unit_checks as checks
 from .accounts import missing_accounts
+from .drop_ins import render_drop_in
+from .hardening_paths import check_hardening_paths
 from .problems import InvalidInput
 from .services import Service, parse_services
-from .unit_files import Rendered, render
-from .unit_plan import FileChange, Plan, Removal, plan_units
+from .unit_files import Rendered, RetryWindow, render
+from .unit_plan import FileChange, Plan, Removal, describe, plan_units
+from .unit_state import Asked as AskedUnits
 from .unit_state import Observed, kept_foreign, observe, unit_path
+from .unit_state import ask as ask_units
 
 if TYPE_CHECKING:
     from .unit_apply import Failure
+    from .unit_question import Known
+    from .unit_removal import RemovalPlan
 
 _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|_URL|_URI", re.IGNORECASE)
-#: systemd.syntax(7): blanks around the first ``=``, a backslash at the end that joins the next line.
-_ENVIRONMENT_LINE = re.compile(r"^[ \t]*Environment[ \t]*=(?:\\\n|[^\n])*", re.MULTILINE)
-_ASSIGNMENT = re.compile(r"""([=\s"'])([A-Za-z_][A-Za-z0-9_]*)=""")
+#: systemd.syntax(7): blanks around the first ``=``, a backslash at the end that joins the next line that is no comment.
+_LINE_WITH_VALUES = re.compile(
+    r"^[ \t]*(Environment|Exec\w+|SetCredential\w*)[ \t]*=(?:\\\n(?:[ \t]*[#;][^\n]*\n)*|[^\n])*", re.MULTILINE
+)
+_ASSIGNMENT = re.compile(r"""(?<=[=\s"'])([A-Za-z_][A-Za-z0-9_]*)=""")
 _MASK = "********"
-
-
-def require_root() -> None:
-    """Raise :class:`~.systemd_host.HostError` when this process may not write units."""
-    if os.geteuid() != 0:
-        raise systemd.HostError(
-            "Units are written as root, and this is not root. Use become: true, which the roles do unless stability_become is false."
-        )
 
 
 def prepare_accounts(raw: object) -> Plan:
@@ -64,72 +62,132 @@ class Earlier:
     accounts_made: bool = False
 
 
-def prepare(raw: object, earlier: Earlier, check_mode: bool) -> Prepared:
-    """Return the plan for the list of services ``raw``; nothing is changed.
+@dataclass(frozen=True)
+class Asked:
+    """A checked list of services, and what the host was asked about them, which it answers meanwhile."""
+
+    services: list[Service]
+    version: int
+    units: AskedUnits
+
+
+def ask(raw: object, known: Known) -> Asked:
+    """Return the list of services ``raw`` checked, with systemd asked about their units, those of ``known`` excepted.
 
     Raises :class:`InvalidInput` with every problem, :class:`~.systemd_host.HostError` when the host cannot be used.
     """
     listed = parse_services(raw, "services")
-    version = systemd.version()
+    return Asked(listed, known.version, ask_units(listed, known))
+
+
+def prepare(asked: Asked, earlier: Earlier, check_mode: bool) -> Prepared:
+    """Return the plan for the services; nothing is changed.
+
+    Raises :class:`InvalidInput` with every problem, :class:`~.systemd_host.HostError` when the host cannot be used.
+    """
+    listed, version = asked.services, asked.version
     pending = [path.rstrip("/") for path in earlier.changed_environments] if check_mode else []
     absent = [service for service in listed if service.is_absent]
-    services, warnings = checks.without_too_new([service for service in listed if not service.is_absent], version)
+    present = [service for service in listed if not service.is_absent]
+    services, warnings, ignored = checks.checked_directives(present, version)
     windows, problems = checks.retry_windows(services)
-    problems += checks.check_directives(services)
+    warnings += checks.short_tries(services, windows)
+    problems += ignored
     missing = checks.missing_paths(services, pending)
+    denied, doubtful = check_hardening_paths(services, version)
+    problems += denied
+    warnings += doubtful
+    observed = observe(asked.units, [*services, *absent])
+    wrong, lacking = checks.check_drop_ins(services, observed)
+    problems += wrong
     if check_mode:
-        warnings += [f"{problem} A run fails there unless an earlier step of it makes the path." for problem in missing]
+        warnings += [
+            f"{problem} A run fails there unless an earlier step of it makes that." for problem in (*missing, *lacking)
+        ]
     else:
-        problems += list(missing)
+        problems += [*missing, *lacking]
     if problems:
         raise InvalidInput(problems)
-    rendered: dict[str, Rendered] = {}
-    for service in services:
-        rendered[service.name] = render(service, version, windows.get(service.name))
-        warnings += [
-            checks.too_new(service, "Service", name, needed, version) for name, needed in rendered[service.name].too_new
-        ]
-    services += absent
-    observed = observe(services, version)
     if check_mode and earlier.accounts_made:
         observed = replace(observed, accounts=())
+    rendered, texts_too_new = _render(services, observed, windows)
+    warnings += texts_too_new
+    services += absent
     plan = plan_units(services, rendered, observed, pending)
-    texts = {change.unit: change.after for change in plan.files}
+    texts = {change.name: change.after for change in plan.files}
     # systemd-analyze does not name the unit of such a line.
-    problems = checks.check_lengths(texts) or checks.check_texts(texts, version, [*pending, *missing.values()])
+    problems = checks.check_lengths(texts) or checks.check_texts(texts, observed, [*pending, *missing.values()])
     problems += checks.check_absent(absent, observed)
     if problems:
         raise InvalidInput(problems)
     return Prepared(plan, services, observed, [*warnings, *plan.warnings])
 
 
-def carry_out(prepared: Prepared) -> list[Failure]:
-    """Bring the host to what was prepared; return the units that did not come up.
+def _render(
+    services: Sequence[Service], observed: Observed, windows: Mapping[str, RetryWindow]
+) -> tuple[dict[str, Rendered], list[str]]:
+    """Return the files of each service by its name, and a warning for each directive that was left out."""
+    rendered: dict[str, Rendered] = {}
+    warnings = []
+    for service in services:
+        if service.is_drop_in:
+            rendered[service.name] = render_drop_in(
+                service, observed.version, observed.units[service.unit]["Type"], service.unit in observed.triggered
+            )
+        else:
+            rendered[service.name] = render(service, observed.version, windows.get(service.name))
+        warnings += [
+            checks.too_new(service, "Service", name, f"systemd {needed}", observed.version)
+            for name, needed in rendered[service.name].too_new
+        ]
+    return rendered, warnings
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What came of it: the units that did not come up, and of the environments that changed under services the time until
+    these were restarted, and those that are to go back."""
+
+    failures: Sequence[Failure] = ()
+    delays: Sequence[Mapping[str, object]] = ()
+    to_go_back: Sequence[str] = ()
+
+
+def carry_out(prepared: Prepared) -> Carried:
+    """Bring the host to what was prepared.
 
     Raises :class:`~.systemd_host.HostError` and :class:`OSError` when the host refuses a step; the next run goes on there.
     """
-    plan = prepared.plan
-    if not (plan.changed or plan.watch):
-        return []
+    plan, services, observed = prepared.plan, prepared.services, prepared.observed
+    if not (plan.changed or plan.watch or plan.adopt):
+        return Carried()
     # Imported here: most runs change nothing, and compile all that they import.
+    from . import unit_environments as environments
     from .unit_apply import apply_plan
 
-    return apply_plan(plan, prepared.services, prepared.observed)
+    applied = apply_plan(plan, services, observed)
+    return Carried(
+        applied.failures,
+        environments.delays(plan, services, observed, applied.switched),
+        environments.to_go_back(applied.failures, services, observed),
+    )
 
 
 def _masked(text: str) -> str:
-    """Return a unit file's text without the values of variables whose names speak of secrets.
+    """Return a unit file's text without credentials, and the values of variables whose names speak of secrets.
 
     What follows such a value on its line is left out with it, so that no way to quote can show a part of it.
     """
 
     def mask(line: re.Match[str]) -> str:
+        if line[1].startswith("SetCredential"):
+            return f"{line[0].partition(':')[0]}:{_MASK}"
         for assignment in _ASSIGNMENT.finditer(line[0]):
-            if _SECRET_NAME.search(assignment[2]):
+            if _SECRET_NAME.search(assignment[1]):
                 return f"{line[0][: assignment.end()]}{_MASK}"
         return line[0]
 
-    return _ENVIRONMENT_LINE.sub(mask, text)
+    return _LINE_WITH_VALUES.sub(mask, text)
 
 
 def _file_diff(change: FileChange) -> dict[str, str]:
@@ -147,9 +205,9 @@ def _file_diff(change: FileChange) -> dict[str, str]:
 
 
 def _removal_diff(removal: Removal) -> dict[str, str]:
-    path = unit_path(removal.unit)
+    path = unit_path(removal.name)
     end = " (the unit file from before)" if removal.restores else " (removed)"
-    after = _masked(kept_foreign(removal.unit)) if removal.restores else ""
+    after = _masked(kept_foreign(removal.name)) if removal.restores else ""
     return {
         "before_header": path,
         "after_header": f"{path}{end}",
@@ -158,15 +216,31 @@ def _removal_diff(removal: Removal) -> dict[str, str]:
     }
 
 
+def _with_actions(parts: list[dict[str, str]], plan: Plan, actions: Sequence[str]) -> list[dict[str, str]]:
+    """Return the diffs of files, then the actions of which they do not tell."""
+    written = {f"{'create' if change.before is None else 'replace'} {change.path}" for change in plan.files}
+    written |= {str(removal).split(" (", 1)[0] for removal in plan.removals if removal.has_file}
+    others = [line for line in actions if line.split(" (", 1)[0] not in written]
+    if others:
+        parts.append({"prepared": "".join(f"! {line}\n" for line in others)})
+    return parts
+
+
+def shown(plan: Plan, with_diff: bool) -> dict[str, Any]:
+    """Return the plan for a module's result, with its diff where that was asked for."""
+    return {**describe(plan), "diff": diff(plan)} if with_diff else describe(plan)
+
+
 def diff(plan: Plan) -> list[dict[str, str]]:
     """Return what a run of ``plan`` changes, for Ansible's diff mode: each unit file, then the actions."""
-    parts = [_removal_diff(removal) for removal in plan.removals] + [_file_diff(change) for change in plan.files]
-    written = {f"{'create' if change.before is None else 'replace'} {change.path}" for change in plan.files}
-    written |= {str(removal).split(" (", 1)[0] for removal in plan.removals}
-    actions = [line for line in plan.actions() if line.split(" (", 1)[0] not in written]
-    if actions:
-        parts.append({"prepared": "".join(f"! {line}\n" for line in actions)})
-    return parts
+    parts = [_removal_diff(removal) for removal in plan.removals if removal.has_file]
+    return _with_actions([*parts, *map(_file_diff, plan.files)], plan, plan.actions())
+
+
+def removal_diff(removal: RemovalPlan) -> list[dict[str, str]]:
+    """Return what taking everything away changes, for Ansible's diff mode."""
+    parts = [_removal_diff(one) for one in removal.plan.removals if one.has_file]
+    return _with_actions(parts, removal.plan, removal.actions())
 
 
 def failure_text(failures: Sequence[Failure]) -> str:
@@ -178,14 +252,18 @@ def failure_text(failures: Sequence[Failure]) -> str:
     return "\n".join(parts) + "\nMend what the records name and run again."
 
 
+def _without_values(names: object) -> object:
+    return dict.fromkeys(names, _MASK) if isinstance(names, Mapping) else _MASK
+
+
 def masked_services(raw: object) -> object:
-    """Return the list of services as it may be shown: without any value of an environment."""
+    """Return the list of services as it may be shown: without any value of an environment or a directive."""
     if not isinstance(raw, list):
         return raw
     shown: list[Any] = []
     for member in raw:
-        if isinstance(member, Mapping) and "environment" in member:
-            names = member["environment"]
-            member = {**member, "environment": dict.fromkeys(names, _MASK) if isinstance(names, Mapping) else _MASK}
+        if isinstance(member, Mapping):
+            hidden = {key: _without_values(member[key]) for key in ("environment", "directives") if key in member}
+            member = {**member, **hidden}
         shown.append(member)
     return shown

@@ -7,24 +7,39 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from . import manifest as m
 from . import systemd_host as systemd
 from .accounts import Account, missing_accounts
+from .files import STAGED, remove_file, sync_folder
 from .services import Service
+from .unit_names import DROP_IN, is_drop_in, is_instance, is_template, template_of
+from .unit_question import Known
 
 UNIT_FOLDER = "/etc/systemd/system"
+#: Where the units of packages and of the running system are (systemd.unit(5), "Unit File Load Path").
+_OTHER_FOLDERS = (
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
+_TRIGGERS = ("timer", "socket", "path")
 
 
 @dataclass(frozen=True)
 class Observed:
     """The state of a host.
 
-    ``version`` is that of systemd, ``files`` holds the text of each unit file in ``/etc/systemd/system`` (``None``: missing), ``links`` the folders
-    (``multi-user.target.wants``) that enable a unit, ``digests`` and ``generations`` what :mod:`.manifest` makes of
-    watched paths and virtual environments, ``now`` the monotonic clock in seconds.
+    ``version`` is that of systemd, ``files`` holds the text of each unit file in ``/etc/systemd/system`` (``None``:
+    missing), ``links`` the folders (``multi-user.target.wants``) that enable a unit, ``digests`` and ``generations`` what
+    :mod:`.manifest` makes of watched paths and virtual environments, ``strays`` the instances that would be left of a
+    template that goes, ``kept`` the files of somebody else that are kept, ``packaged`` the units of which there is a unit
+    file elsewhere, ``staged`` what a killed run left, ``triggered`` the units under a drop-in that something else starts,
+    ``later`` the texts of other drop-ins that come after ours, ``now`` the monotonic clock in seconds.
     """
 
     version: int
@@ -36,6 +51,12 @@ class Observed:
     generations: Mapping[str, str]
     own_units: frozenset[str]
     accounts: tuple[Account, ...]
+    strays: tuple[str, ...]
+    kept: frozenset[str]
+    packaged: frozenset[str]
+    staged: tuple[str, ...]
+    triggered: frozenset[str]
+    later: Mapping[str, str]
     now: float
 
 
@@ -66,57 +87,187 @@ def kept_foreign(unit: str) -> str:
         return ""
 
 
-def enabling_links(units: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Return, for each unit, the folders below ``/etc/systemd/system`` with a link that pulls it in."""
-    found: dict[str, set[str]] = {unit: set() for unit in units}
+def _links() -> Iterator[tuple[str, str]]:
+    """Yield (folder, unit) of each link below ``/etc/systemd/system`` that pulls a unit in."""
     for folder in os.listdir(UNIT_FOLDER):
         if folder.endswith((".wants", ".requires")):
             for name in os.listdir(f"{UNIT_FOLDER}/{folder}"):
-                if name in found:
-                    found[name].add(folder)
+                yield folder, name
+
+
+def enabling_links(units: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return, for each unit, the folders below ``/etc/systemd/system`` with a link that pulls it in."""
+    found: dict[str, set[str]] = {unit: set() for unit in units}
+    for folder, name in _links():
+        if name in found:
+            found[name].add(folder)
     return {unit: frozenset(folders) for unit, folders in found.items()}
 
 
 def units_of(services: Iterable[Service]) -> list[str]:
-    """Return the units that the services' entries make, in the order of the list."""
+    """Return the units that the services' entries make or change, in the order of the list; templates are among them."""
     units = []
     for service in services:
         if service.is_absent:
             continue
-        units.append(service.unit)
-        if service.is_job:
-            units.append(service.switched_unit)
-    return units
+        for one in (service, *service.members):
+            units += [one.unit, one.switched_unit]
+    return list(dict.fromkeys(units))
 
 
-def obsolete_units(services: Iterable[Service], manifest: m.Manifest) -> list[str]:
-    """Return the units of ours that belong to a listed service which no longer makes them.
+def recorded_names(services: Iterable[Service]) -> list[str]:
+    """Return the names that the manifest has for the services' entries: their files, and the units that are started."""
+    names = []
+    for service in services:
+        if not service.is_absent:
+            names += [*service.files, *(name for one in service.members for name in one.files)]
+    return names
 
-    They are those of absent services, and the timer of what is no longer a scheduled job.
+
+def obsolete_names(services: Iterable[Service], manifest: m.Manifest) -> list[str]:
+    """Return the units and drop-ins of ours that belong to a listed service which no longer makes them.
+
+    They are those of absent services, instances that left their list, the timer of what is no longer a scheduled job.
     """
     listed = list(services)
-    names = {service.name for service in listed}
-    wanted = set(units_of(listed))
-    return [unit for unit, entry in manifest.entries.items() if entry.service in names and unit not in wanted]
+    entries = {service.entry for service in listed}
+    wanted = set(recorded_names(listed))
+    return [name for name, entry in manifest.entries.items() if entry.service in entries and name not in wanted]
 
 
-def observe(services: list[Service], version: int) -> Observed:
-    """Read the host's state for ``services``; ``version`` is that of its systemd."""
-    manifest = m.read_manifest()
-    present = [service for service in services if not service.is_absent]
+def elsewhere(unit: str) -> str:
+    """Return the unit file that is in effect without the one in ``/etc/systemd/system``; empty when there is none."""
+    paths = (f"{folder}/{template_of(unit)}" for folder in _OTHER_FOLDERS)
+    return next((path for path in paths if os.path.exists(path)), "")
+
+
+def _stray_instances(obsolete: Iterable[str], manifest: m.Manifest) -> list[str]:
+    """Return the instances of the ``obsolete`` templates that nobody listed: without the template they dangle."""
+    gone = [name for name in obsolete if is_template(name)]
+    templates = [name for name in gone if not (manifest.entries[name].replaced or elsewhere(name))]
+    linked = {name for _folder, name in _links() if template_of(name) in templates and is_instance(name)}
+    strays = linked | set(systemd.loaded_instances(templates))
+    return sorted(strays - set(manifest.entries))
+
+
+def links_to(unit: str) -> tuple[str, ...]:
+    """Return the links below ``/etc/systemd/system`` that enable ``unit`` or give it another name."""
+    found = [f"{folder}/{name}" for folder, name in _links() if name == unit]
+    for name in os.listdir(UNIT_FOLDER):
+        path = f"{UNIT_FOLDER}/{name}"
+        if name != unit and os.path.islink(path) and os.path.basename(os.readlink(path)) == unit:
+            found.append(name)
+    return tuple(sorted(found))
+
+
+def put_links_back(unit: str, links: Iterable[str], fragment: str) -> None:
+    """Make the links to ``unit`` exactly these; new ones lead to ``fragment``."""
+    wanted, now = set(links), set(links_to(unit))
+    for name in now - wanted:
+        remove_file(unit_path(name))
+    for name in sorted(wanted - now):
+        path = unit_path(name)
+        if not os.path.lexists(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.symlink(fragment, path)
+            sync_folder(os.path.dirname(path))
+
+
+def _is_triggered(unit: str) -> bool:
+    """Whether something else starts ``unit``: a timer, socket or path of its name, or one that names it.
+
+    The files are asked, not what is loaded: a timer that is stopped today runs tomorrow.
+    """
+    stem = unit.rpartition(".")[0]
+    names = {f"{name}.{kind}" for name in (stem, stem.rstrip("@")) for kind in _TRIGGERS}
+    for folder in (UNIT_FOLDER, *_OTHER_FOLDERS):
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            if name in names:
+                return True
+            if name.endswith(tuple(f".{kind}" for kind in _TRIGGERS)):
+                with suppress(OSError), open(f"{folder}/{name}", encoding="utf-8", errors="replace") as stream:
+                    if any(line.strip() == f"Unit={unit}" for line in stream):
+                        return True
+    return False
+
+
+def _later_drop_ins(units: Iterable[systemd.UnitState]) -> dict[str, str]:
+    """Return the text of each drop-in that comes after ours (systemd.unit(5): by the name of the file), by its path."""
+    found = {}
+    for path in {path for state in units for path in state["DropInPaths"].split()}:
+        if os.path.basename(path) > DROP_IN:
+            with suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
+                found[path] = stream.read()
+    return found
+
+
+def _staged(files: Iterable[str]) -> tuple[str, ...]:
+    """Return what a killed run left beside ``files``, and where it was about to keep one."""
+    kept = [
+        f"{folder}/{name}" for folder, _folders, names in os.walk(m.REPLACED) for name in names if name.endswith(STAGED)
+    ]
+    folders = sorted({os.path.dirname(unit_path(name)) for name in files} | {UNIT_FOLDER})
+    beside = [
+        f"{folder}/{name}"
+        for folder in folders
+        if os.path.isdir(folder)
+        for name in sorted(os.listdir(folder))
+        if name.startswith(".") and name.endswith(STAGED)
+    ]
+    return (*beside, *sorted(kept))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What systemd was asked for some services: the ``units``, of which those of ``obsolete`` and ``strays`` are to go."""
+
+    known: Known
+    units: list[str]
+    obsolete: Sequence[str]
+    strays: Sequence[str]
+
+
+def ask(services: Sequence[Service], known: Known, to_remove: Sequence[str] | None = None) -> Asked:
+    """Ask systemd about everything that :func:`observe` must know of ``services``; it answers meanwhile.
+
+    ``known`` has been asked already, ``to_remove`` names what else of the manifest is read; by default what the services
+    no longer make.
+    """
+    manifest = known.manifest
     absent = [service.unit for service in services if service.is_absent]
-    units = [*dict.fromkeys([*units_of(services), *obsolete_units(services, manifest), *absent])]
-    paths = {path for service in present for path in service.watched_paths}
-    environments = {service.values["virtualenv"] for service in present if service.values["virtualenv"]}
+    obsolete = obsolete_names(services, manifest) if to_remove is None else to_remove
+    strays = _stray_instances(obsolete, manifest)
+    units = [*units_of(services), *(name for name in obsolete if not is_drop_in(name)), *absent, *strays]
+    units = list(dict.fromkeys(units))
+    known.ask(units)
+    return Asked(known, units, obsolete, strays)
+
+
+def observe(asked: Asked, services: Sequence[Service]) -> Observed:
+    """Read the host's state for the ``services`` that it was asked about."""
+    manifest, units = asked.known.manifest, asked.units
+    present = [service for service in services if not service.is_absent]
+    files = dict.fromkeys([*(name for service in present for name in service.files), *asked.obsolete, *units])
+    processes = [one for service in present for one in service.processes]
+    paths = {path for one in processes for path in one.watched_paths}
+    environments = {one.values["virtualenv"] for one in processes if one.values["virtualenv"]}
+    answers = asked.known.answer()
+    states = {unit: answers[unit] for unit in units}
     return Observed(
-        version=version,
-        units=systemd.show(units),
-        files={unit: read_unit_file(unit) for unit in units},
+        version=asked.known.version,
+        units=states,
+        files={name: read_unit_file(name) for name in files},
         links=enabling_links(units),
         manifest=manifest,
         digests={path: m.digest_path(path) for path in paths},
         generations={path: m.generation(path) for path in environments},
         own_units=frozenset(systemd.own_units()),
         accounts=tuple(missing_accounts(present)),
+        strays=tuple(asked.strays),
+        kept=m.kept_names(),
+        packaged=frozenset(unit for unit in units if elsewhere(unit)),
+        staged=_staged([*files, *manifest.entries]),
+        triggered=frozenset(one.unit for one in present if one.is_drop_in and _is_triggered(one.unit)),
+        later=_later_drop_ins(states[one.unit] for one in present if one.is_drop_in),
         now=time.monotonic(),
     )

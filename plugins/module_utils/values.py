@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 SECTIONS = ("Unit", "Service", "Timer", "Install")
@@ -32,8 +33,8 @@ _SECONDS = {
     **dict.fromkeys(("months", "month", "M"), 2629800.0),
     **dict.fromkeys(("years", "year", "y"), 31557600.0),
 }
-_SPAN_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-zµ]*)\s*")
-_SIZE = re.compile(r"\d+(?:\.\d+)?[KMGTPE]?\Z|\d+(?:\.\d+)?%\Z|infinity\Z")
+_SPAN_PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-zµ]*)\s*")
+_SIZE = re.compile(r"[0-9]+(?:\.[0-9]+)?[KMGTPE]?\Z|[0-9]+(?:\.[0-9]+)?%\Z|infinity\Z")
 _SIZE_FACTORS = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4, "P": 1024**5, "E": 1024**6}
 _UNIT_SUFFIXES = (
     "service",
@@ -49,13 +50,18 @@ _UNIT_SUFFIXES = (
     "scope",
 )
 UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(?:" + "|".join(_UNIT_SUFFIXES) + r")\Z")
+_INSTANCE = re.compile(r"[A-Za-z0-9:_.\\@-]+\Z")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?\Z")
-_SIGNAL = re.compile(r"(?:SIG)?(?:RT(?:MIN|MAX)(?:[+-]\d+)?|[A-Z][A-Z0-9]{1,8})\Z")
-_TRUE = {"true", "yes", "on", "1"}
-_FALSE = {"false", "no", "off", "0"}
+_SIGNAL = re.compile(r"(?:SIG)?(?:RT(?:MIN|MAX)(?:[+-][0-9]+)?|[A-Z][A-Z0-9]{1,8})\Z")
+TRUE = {"true", "yes", "on", "1"}
+FALSE = {"false", "no", "off", "0"}
+#: What YAML makes of text without quotes: yes, 0027, 1:30, 1.0e+3, 2024-01-01.
+OTHER_SCALARS = (bool, int, float, date)
 #: Digits of the longest number that systemd could hold (64 bits).
 _LONGEST_NUMBER = 19
+#: What stands for "no user or group" in 32 and in 16 bits; systemd refuses both.
+_NO_ID, _NO_SHORT_ID = 2**32 - 1, 2**16 - 1
 
 
 Checker = Callable[[object], Any]
@@ -138,7 +144,7 @@ def _size(value: str) -> int:
 
 def text(value: object) -> str:
     """One line of text."""
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, OTHER_SCALARS):
         raise Refused("text", QUOTE_IT)
     if not isinstance(value, str):
         raise Refused("text", "Write one line of text")
@@ -168,7 +174,7 @@ def _is_noncharacter(code: int) -> bool:
 
 def word(value: object) -> str:
     """Text of any characters but NUL and Unicode's noncharacters: what systemd can hand to a process."""
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, OTHER_SCALARS):
         raise Refused("text", QUOTE_IT)
     if not isinstance(value, str):
         raise Refused("text", "Write text")
@@ -189,8 +195,8 @@ def boolean(value: object) -> bool:
     """``true`` or ``false``; a survey's strings count too."""
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
-        return value.lower() in _TRUE
+    if isinstance(value, str) and value.lower() in TRUE | FALSE:
+        return value.lower() in TRUE
     raise Refused("true or false", "Write true or false")
 
 
@@ -212,7 +218,7 @@ def limit(value: object) -> str:
     """A number of 0 or more, ``soft:hard``, a percentage, or ``infinity``."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return str(value)
-    if isinstance(value, str) and re.match(r"(?:\d+|infinity)(?::(?:\d+|infinity))?\Z|\d+%\Z", value):
+    if isinstance(value, str) and re.match(r"(?:[0-9]+|infinity)(?::(?:[0-9]+|infinity))?\Z|[0-9]+%\Z", value):
         return value
     raise Refused("a number, soft:hard or infinity", "Write a number, or quote soft:hard")
 
@@ -221,14 +227,19 @@ def seconds(span: str) -> float:
     """Return the length of a checked time span in seconds (``infinity`` gives the float of that name)."""
     if span.strip() == "infinity":
         return float("inf")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _SPAN_PART.findall(span))
+    return sum(float(number) * _SECONDS[unit] for number, unit in span_parts(span))
+
+
+def span_parts(span: str) -> list[tuple[str, str]]:
+    """Return the numbers of a checked time span, each with its unit; empty where none is written."""
+    return _SPAN_PART.findall(span)
 
 
 def time_span(value: object) -> str:
     """A time span of systemd.time(7): ``5s``, ``1min 30s``, ``infinity``; a bare ``0`` too."""
     if value == 0 and isinstance(value, int) and not isinstance(value, bool):
         return "0"
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, OTHER_SCALARS):
         raise Refused("a time span such as 5s, 1min 30s or infinity", QUOTE_IT + " and write its unit")
     if isinstance(value, str):
         stripped = value.strip()
@@ -286,17 +297,37 @@ def optional_path(value: object) -> str:
 def relative_folder(value: object) -> str:
     """A folder name below a base of systemd's choice (``StateDirectory=``), never absolute."""
     line = filled_text(value)
-    if line.startswith("/") or any(part in ("", ".", "..") for part in line.split("/")) or re.search(r"[\s%]", line):
+    if (
+        line.startswith("/")
+        or any(part in ("", ".", "..") for part in line.split("/"))
+        or re.search(r"\s|%(?![iI])", line)
+    ):
         raise Refused("a relative folder name without blanks", "systemd puts it below /var/lib or /run; write its name")
     return line
 
 
 def unit_name(value: object) -> str:
-    """A unit's whole name with its suffix."""
+    """A unit's whole name with its suffix; specifiers of systemd.unit(5) may be in it, such as ``alert@%n.service``."""
     line = text(value)
-    if not UNIT_NAME.match(line):
+    if not UNIT_NAME.match(re.sub(r"%[A-Za-z]", "x", line)):
         raise Refused("a unit name with its suffix, such as network-online.target", "Write the whole name")
     return line
+
+
+def _instance(value: object) -> str:
+    line = filled_text(value)
+    if not _INSTANCE.match(line):
+        raise Refused("letters, digits and :_.\\@-", "Escape others as systemd-escape(1) prints them")
+    return line
+
+
+def instances(value: object) -> list[str]:
+    """The instances of a template unit, each once (systemd.unit(5)); an empty list is fine."""
+    checked: list[str] = list_of(_instance)(value)
+    for index, name in enumerate(checked):
+        if name in checked[:index]:
+            raise Refused("each instance once", "Take one of the two out", f"[{index}]", name)
+    return checked
 
 
 def account(value: object) -> str:
@@ -304,6 +335,9 @@ def account(value: object) -> str:
     line = filled_text(value)
     if not (_ACCOUNT.match(line) or is_number(line)):
         raise Refused("the name of a user or group", "Use letters, digits, _, - and at most 31 characters")
+    if is_number(line) and (int(line) >= _NO_ID or int(line) == _NO_SHORT_ID):
+        expected = f"the number of a user or group, below {_NO_ID} and not {_NO_SHORT_ID}"
+        raise Refused(expected, "Nothing can run with another number; correct it")
     return line
 
 
@@ -394,7 +428,8 @@ def environment(value: object) -> dict[str, str]:
     checked = {}
     for name, content in value.items():
         if not isinstance(name, str) or not ENVIRONMENT_NAME.match(name):
-            faults.add("a name of letters, digits and _", "Rename the variable", "", name)
+            remedy = "Rename the variable" if isinstance(name, str) else QUOTE_IT
+            faults.add("a name of letters, digits and _", remedy, "", name)
             continue
         checked[name] = faults.check(word, content, f".{name}", hide=True)
     faults.raise_any()
@@ -402,24 +437,31 @@ def environment(value: object) -> dict[str, str]:
 
 
 def credentials(value: object) -> dict[str, str]:
-    """Names of credentials and the absolute paths that hold them (``LoadCredential=``, systemd.exec(5))."""
+    """Names of credentials and the absolute paths that hold them (``LoadCredential=``, systemd.exec(5)).
+
+    What is no path may be the credential itself, and is never quoted in a message.
+    """
     if not isinstance(value, Mapping):
-        raise Refused("a mapping of names to absolute paths", "Write name: /path")
+        raise Refused("a mapping of names to absolute paths", "Write name: /path", part=HIDDEN_VALUE)
     faults = Faults()
     checked = {}
     for name, source in value.items():
         if not isinstance(name, str) or not re.match(r"[A-Za-z0-9_.-]{1,255}\Z", name):
             faults.add("a name of letters, digits and _.-", "Rename the credential", "", name)
             continue
-        checked[name] = faults.check(path, source, f".{name}")
+        checked[name] = faults.check(path, source, f".{name}", hide=True)
     faults.raise_any()
     return checked
+
+
+#: Directives in whose values there may be a secret, be it by mistake.
+_MAY_HOLD_SECRET = re.compile(r"(?:Pass|Unset)?Environment|(?:Set|Load|Import)Credential|Exec")
 
 
 def directives(value: object) -> dict[str, dict[str, list[str]]]:
     """Further directives, by section: text, or a list of text that repeats the directive."""
     if not isinstance(value, Mapping):
-        raise Refused("a mapping of sections", "Write {Service: {Directive: value}}")
+        raise Refused("a mapping of sections", "Write {Service: {Directive: value}}", part=HIDDEN_VALUE)
     faults = Faults()
     checked: dict[str, dict[str, list[str]]] = {}
     for section, entries in value.items():
@@ -427,12 +469,14 @@ def directives(value: object) -> dict[str, dict[str, list[str]]]:
             faults.add("a section: " + ", ".join(SECTIONS), "Move the directive", "", section)
             continue
         if not isinstance(entries, Mapping):
-            faults.add("a mapping of directives", "Write {Directive: value}", f".{section}", entries)
+            faults.add("a mapping of directives", "Write {Directive: value}", f".{section}", HIDDEN_VALUE)
             continue
         for name, content in entries.items():
             if not isinstance(name, str) or not re.match(r"[A-Z][A-Za-z0-9]*\Z", name):
                 faults.add("the name of a directive", "Write it as in the man page", f".{section}", name)
                 continue
-            checked.setdefault(section, {})[name] = faults.check(list_of(text), content, f".{section}.{name}")
+            hide = _MAY_HOLD_SECRET.match(name) is not None
+            lines = faults.check(list_of(text), content, f".{section}.{name}", hide)
+            checked.setdefault(section, {})[name] = lines
     faults.raise_any()
     return checked

@@ -41,6 +41,12 @@ options:
       - It matters in check mode, where that step has changed nothing yet.
     type: bool
     default: false
+  journald:
+    description:
+      - The settings of the journal, as O(stability.baseline.journald#module:settings), to be applied before the units in the same
+        call, for the namespaces that O(services) use.
+      - Without it, the journal is left alone. With O(phase=users) it is not looked at.
+    type: dict
   phase:
     description:
       - V(all) does everything.
@@ -51,22 +57,15 @@ options:
 requirements:
   - systemd 247 or newer
   - Python 3.9 or newer
+extends_documentation_fragment:
+  - stability.baseline.applied
 attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying the target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change, in diff mode.
-    support: full
   idempotent:
     description: A second run with the same list and unchanged paths changes nothing.
     support: full
-  platform:
-    description: Target platforms.
-    platforms: posix
-    support: full
 seealso:
   - module: stability.baseline.pip_pinned
+  - module: stability.baseline.journald
   - name: systemd.service(5)
     description: The manual of service units.
     link: https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html
@@ -121,6 +120,29 @@ orphans:
   type: list
   elements: str
   returned: always
+switch_delays:
+  description:
+    - For each virtual environment that changed under services which were then restarted, how long it took until the last of
+      them was; until then they ran without a part of what they may yet import.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    virtualenv:
+      description: The folder of the virtual environment.
+      type: str
+    seconds:
+      description: Seconds from the switch to the last restart.
+      type: float
+  sample: [{virtualenv: /opt/api/venv, seconds: 2.31}]
+failed_environments:
+  description:
+    - Virtual environments that are not the ones with which units in RV(failed_units) last came up. The role C(service) goes back
+      to the ones from before, and restarts the services on these.
+  type: list
+  elements: str
+  returned: when a unit did not come up
+  sample: [/opt/api/venv]
 failed_units:
   description: Units that did not come up.
   type: list
@@ -142,16 +164,18 @@ failed_units:
       type: str
 """
 
+# The program ends within a second, and its objects with it; looking for garbage is a tenth of what it takes.
+import gc
 from contextlib import nullcontext
 from dataclasses import asdict
 
+gc.disable()
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stability.baseline.plugins.module_utils import unit_run
-from ansible_collections.stability.baseline.plugins.module_utils.accounts import make_account
-from ansible_collections.stability.baseline.plugins.module_utils.manifest import Busy, locked
+from ansible_collections.stability.baseline.plugins.module_utils.manifest import Busy, Unreadable, locked
 from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
 from ansible_collections.stability.baseline.plugins.module_utils.systemd_host import HostError
-from ansible_collections.stability.baseline.plugins.module_utils.unit_plan import describe
+from ansible_collections.stability.baseline.plugins.module_utils.unit_question import Known, require_root
 
 
 class QuietModule(AnsibleModule):
@@ -164,30 +188,46 @@ class QuietModule(AnsibleModule):
         self.log("Invoked; the options are not logged, they hold environments")
 
 
-def with_diff(module, plan):
-    """Return the plan for the result, with its diff where that was asked for."""
-    return {**describe(plan), "diff": unit_run.diff(plan)} if module._diff else describe(plan)
+def shown_options(module):
+    """Return the options as the result shows them."""
+    from ansible_collections.stability.baseline.plugins.module_utils import unit_run
+
+    return {"module_args": {**module.params, "services": unit_run.masked_services(module.params["services"])}}
 
 
 def make_accounts(module):
     """Return the result of the phase C(users)."""
+    from ansible_collections.stability.baseline.plugins.module_utils import accounts, unit_run
+
     plan = unit_run.prepare_accounts(module.params["services"])
     for account in () if module.check_mode else plan.accounts:
-        make_account(account)
-    return with_diff(module, plan)
+        accounts.make_account(account)
+    return unit_run.shown(plan, module._diff)
 
 
 def apply_units(module):
     """Return the result of the phase C(all), with C(failed) set when a unit did not come up."""
     with nullcontext() if module.check_mode else locked():
+        known = Known()
+        # Imported here: it has to be compiled, and systemd answers meanwhile.
+        from ansible_collections.stability.baseline.plugins.module_utils import unit_journal, unit_run
+
+        asked = unit_run.ask(module.params["services"], known)
         earlier = unit_run.Earlier(module.params["changed_environments"], module.params["accounts_made"])
-        prepared = unit_run.prepare(module.params["services"], earlier, module.check_mode)
-        result = with_diff(module, prepared.plan)
-        failures = [] if module.check_mode else unit_run.carry_out(prepared)
-    for warning in prepared.warnings:
+        prepared = unit_run.prepare(asked, earlier, module.check_mode)
+        journal = unit_journal.prepare(module.params["journald"], prepared.services, asked.version)
+        result = unit_run.shown(prepared.plan, module._diff)
+        carried = unit_run.Carried()
+        if not module.check_mode:
+            unit_journal.carry_out(journal)
+            carried = unit_run.carry_out(prepared)
+    for warning in [*journal.plan.warnings, *prepared.warnings]:
         module.warn(warning)
-    if failures:
-        result.update(failed=True, msg=unit_run.failure_text(failures), failed_units=[asdict(one) for one in failures])
+    result = {**unit_journal.joined(journal, result), "switch_delays": list(carried.delays)}
+    if carried.failures:
+        units = [asdict(one) for one in carried.failures]
+        result.update(failed=True, msg=unit_run.failure_text(carried.failures), failed_units=units)
+        result["failed_environments"] = list(carried.to_go_back)
     return result
 
 
@@ -197,24 +237,24 @@ def main():
             "services": {"type": "list", "elements": "raw", "required": True},
             "changed_environments": {"type": "list", "elements": "path", "default": []},
             "accounts_made": {"type": "bool", "default": False},
+            "journald": {"type": "dict"},
             "phase": {"type": "str", "choices": ["all", "users"], "default": "all"},
         },
         supports_check_mode=True,
     )
-    shown = {**module.params, "services": unit_run.masked_services(module.params["services"])}
     try:
-        unit_run.require_root()
+        require_root()
         result = make_accounts(module) if module.params["phase"] == "users" else apply_units(module)
-    except (InvalidInput, HostError, Busy) as error:
-        module.fail_json(msg=str(error), invocation={"module_args": shown})
+    except (InvalidInput, HostError, Busy, Unreadable) as error:
+        module.fail_json(msg=str(error), invocation=shown_options(module))
     except OSError as error:
         module.fail_json(
             msg=f"{error.filename or 'The host'}: {error.strerror}. Mend it and run again; the next run finishes what was begun.",
-            invocation={"module_args": shown},
+            invocation=shown_options(module),
         )
     if result.get("failed"):
-        module.fail_json(**result, invocation={"module_args": shown})
-    module.exit_json(**result, invocation={"module_args": shown})
+        module.fail_json(**result, invocation=shown_options(module))
+    module.exit_json(**result, invocation=shown_options(module))
 
 
 if __name__ == "__main__":

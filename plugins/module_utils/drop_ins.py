@@ -1,0 +1,88 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drop-ins over units of somebody else: a restart policy that fits the unit's own type, and what is written out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .services import Service
+from .unit_files import Rendered, Sections, UnitFile, fail_once, leave_out_too_new, sections_with, text_of
+
+#: Kinds of units that a policy is for.
+DAEMON, ONESHOT, TRIGGERED = "daemon", "oneshot", "triggered"
+#: The policy for each kind of unit, by key. A start limit of a oneshot unit counts the starts by its timer, too, so one
+#: that is triggered keeps its own: it is tried again at its next time (systemd.unit(5), ``StartLimitIntervalSec=``).
+_POLICIES: dict[str, dict[str, Any]] = {
+    DAEMON: {"start_limit_interval_sec": "0", "restart": "always", "restart_sec": "5s"},
+    ONESHOT: {
+        "start_limit_interval_sec": "10min",
+        "start_limit_burst": 4,
+        "restart": "on-failure",
+        "restart_sec": "1min",
+    },
+    TRIGGERED: {},
+}
+#: What systemd takes over for a running unit at the daemon-reload; all else is of the next start.
+_AT_RELOAD = frozenset(
+    (
+        "After",
+        "Description",
+        "Documentation",
+        "OnFailure",
+        "OnSuccess",
+        "Restart",
+        "RestartSec",
+        "RestartSteps",
+        "RestartMaxDelaySec",
+        "RestartMode",
+        "StartLimitBurst",
+        "StartLimitIntervalSec",
+        "TimeoutStartSec",
+        "TimeoutStopSec",
+        "Wants",
+    )
+)
+
+
+def policy_for(service: Service, unit_type: str, triggered: bool) -> str:
+    """Return which policy fits a unit whose own ``Type=`` is ``unit_type``, and that something else starts or not.
+
+    systemd.service(5): ``Restart=always`` on a oneshot unit keeps it from being loaded. The instances of a template that a
+    socket starts are one connection each.
+    """
+    kind = service.values["type"] or unit_type
+    if triggered and (kind == "oneshot" or service.is_template):
+        return TRIGGERED
+    return ONESHOT if kind == "oneshot" else DAEMON
+
+
+def _values(service: Service, unit_type: str, triggered: bool) -> dict[str, Any]:
+    policy = _POLICIES[policy_for(service, unit_type, triggered)]
+    given = {name: value for name, value in service.values.items() if value is not None}
+    return {**service.values, **policy, **given}
+
+
+def _resetting(sections: Sections) -> Sections:
+    """Return ``sections`` with the unit's own command taken out before a new one: there may be one only."""
+    service = dict(sections["Service"])
+    for directive in ("ExecStart", "ExecReload"):
+        if directive in service and service[directive][0]:
+            service[directive] = ["", *service[directive]]
+    return {**sections, "Service": service}
+
+
+def render_drop_in(service: Service, systemd_version: int, unit_type: str, triggered: bool) -> Rendered:
+    """Return the drop-in of ``service`` for a host with ``systemd_version``.
+
+    ``unit_type`` is the ``Type=`` of the unit that is there, ``triggered`` whether a timer, socket or path starts it.
+    """
+    sections = _resetting(sections_with(service, _values(service, unit_type, triggered)))
+    too_new = tuple(leave_out_too_new(sections, systemd_version))
+    fail_once(sections, systemd_version)
+    started = {
+        name: {directive: lines for directive, lines in entries.items() if directive not in _AT_RELOAD}
+        for name, entries in sections.items()
+    }
+    return Rendered((UnitFile(service.files[0], text_of(sections)),), too_new, text_of(started))

@@ -1,0 +1,194 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes every unit and drop-in of ours away; what was somebody else's goes on as it was found."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from . import manifest as m
+from . import systemd_host as systemd
+from .environment_marks import GENERATION_FILE, JOURNAL_FILE, work_folder_of
+from .files import remove_file
+from .unit_apply import Run
+from .unit_names import is_drop_in, is_template, template_of
+from .unit_plan import NOTHING, UP, Plan, drop_in_remains, is_ours, is_own, not_removed, removal_of
+from .unit_question import Known
+from .unit_state import Observed, ask, observe, put_links_back, unit_path
+
+_DOWN = ("inactive", "failed")
+
+
+@dataclass
+class RemovalPlan:
+    """What a removal does to a host, in this order.
+
+    ``plan`` ends what is ours; ``back`` holds, by unit, how what was there before goes on; ``marks`` are files of ours in
+    virtual environments, and the folders beside them; ``remains`` is what this run cannot remove; ``state`` is whether anything is remembered
+    that is then forgotten.
+    """
+
+    plan: Plan
+    back: dict[str, m.Found] = field(default_factory=dict)
+    marks: list[str] = field(default_factory=list)
+    remains: list[str] = field(default_factory=list)
+    state: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether a run of this plan changes anything."""
+        return bool(self.plan.staged or self.plan.removals or self.marks or (self.state and not self.remains))
+
+    def actions(self) -> list[str]:
+        """Return what the run does, one line each, in order."""
+        lines = self.plan.actions()
+        lines += [f"enable {unit}, as it was" for unit, found in self.back.items() if found.links]
+        lines += [f"restart {unit} under its own unit file" for unit, found in self.back.items() if found.active]
+        lines += [f"remove {path}" for path in self.marks]
+        return lines + ([f"remove {m.FOLDER}"] if self.state and not self.remains else [])
+
+
+def _goes_on(name: str, observed: Observed) -> bool:
+    """Return whether there is a unit file of somebody else under which a unit goes on once ours is gone."""
+    file = template_of(name)
+    theirs = observed.files.get(file) is not None and not is_ours(file, observed)
+    return theirs or file in observed.kept or name in observed.packaged
+
+
+def _plan_unit(removal: RemovalPlan, name: str, observed: Observed) -> None:
+    entry = observed.manifest.entries.get(name, m.Entry(""))
+    up = observed.units[name]["ActiveState"] not in _DOWN
+    if is_own(name, observed):
+        removal.remains.append(name)
+        removal.plan.warnings.append(not_removed(name))
+        return
+    goes_on = entry.found is not None and _goes_on(name, observed)
+    if entry.found and not goes_on:
+        removal.plan.warnings.append(
+            f"{name} was there before, but its unit file is gone from the host: it ends. Install what brings it."
+        )
+    if entry.found and goes_on and not is_template(name):
+        removal.back[name] = entry.found
+        if up and not entry.found.active:
+            removal.plan.retire[name] = "it did not run before"
+    elif up:
+        removal.plan.retire[name] = "it is removed"
+    if observed.links[name] and (not goes_on or is_ours(template_of(name), observed)):
+        removal.plan.disable.append(name)
+    removal.plan.removals.append(removal_of(name, observed))
+
+
+def _is_in_place(name: str) -> bool:
+    """Return whether a kept file of somebody else is still where it was: the run that kept it was killed right after that."""
+    kept, there = f"{m.REPLACED}/{name}", unit_path(name)
+    with suppress(OSError):
+        if os.path.islink(kept) or os.path.islink(there):
+            return os.readlink(kept) == os.readlink(there)
+        with open(kept, "rb") as one, open(there, "rb") as other:
+            return one.read() == other.read()
+    return False
+
+
+def plan_removal(observed: Observed, virtualenvs: Iterable[str], state: bool = False) -> RemovalPlan:
+    """Return the plan that takes everything in the manifest away, and the marks in ``virtualenvs``.
+
+    ``state`` is whether anything is remembered.
+    """
+    entries = observed.manifest.entries
+    removal = RemovalPlan(Plan(staged=observed.staged), state=state)
+    for name in (*entries, *observed.strays):
+        if is_drop_in(name):
+            entry = entries[name]
+            removal.plan.removals.append(removal_of(name, observed))
+            if entry.started and entry.started.unit != m.digest_text(NOTHING):
+                removal.plan.warnings.append(drop_in_remains(name))
+        else:
+            _plan_unit(removal, name, observed)
+    known = {one.name for one in removal.plan.removals if one.restores}
+    lost = sorted(name for name in observed.kept - known if not _is_in_place(name))
+    if lost:
+        removal.remains += [f"{m.REPLACED}/{name}" for name in lost]
+        removal.plan.warnings.append(
+            f"{m.REPLACED} holds {', '.join(lost)}, which belongs to no unit that is known. Put it back or remove it by hand."
+        )
+    removal.plan.reload = bool(removal.plan.removals)
+    marks = [f"{path.rstrip('/')}/{name}" for path in virtualenvs for name in (GENERATION_FILE, JOURNAL_FILE)]
+    marks += [work_folder_of(path) for path in virtualenvs]
+    removal.marks = [path for path in dict.fromkeys(marks) if os.path.exists(path)]
+    return removal
+
+
+def virtualenvs_of(environments: Iterable[object]) -> list[str]:
+    """Return the virtual environments that a list names which need not be right any longer."""
+    named = [member.get("virtualenv") for member in environments if isinstance(member, Mapping)]
+    return [path for path in named if isinstance(path, str) and path.startswith("/")]
+
+
+def prepare_removal(virtualenvs: Sequence[str]) -> tuple[RemovalPlan, Observed]:
+    """Return the plan, and what it was made from; raises :class:`~.systemd_host.HostError`."""
+    known = Known()
+    observed = observe(ask([], known, list(known.manifest.entries)), [])
+    return plan_removal(observed, virtualenvs, _is_remembered()), observed
+
+
+def forget_all(removal: RemovalPlan) -> None:
+    """Remove what is remembered, the manifest last: as long as it is there, the next run goes on.
+
+    It stays for units that this run cannot remove.
+    """
+    if removal.remains or not os.path.isdir(m.FOLDER):
+        return
+    kept = os.path.basename(m.MANIFEST)
+    for name in sorted(os.listdir(m.FOLDER), key=lambda name: name == kept):
+        path = os.path.join(m.FOLDER, name)
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            remove_file(path)
+    os.rmdir(m.FOLDER)
+
+
+def _is_remembered() -> bool:
+    """Return whether there is anything in the folder but the lock that this very run may have made."""
+    with suppress(FileNotFoundError):
+        return any(name != os.path.basename(m.LOCK) for name in os.listdir(m.FOLDER))
+    return False
+
+
+def apply_removal(removal: RemovalPlan, observed: Observed) -> list[str]:
+    """Carry the plan out; return what systemd complained about when units went on as they were.
+
+    Raises :class:`~.systemd_host.HostError` and :class:`OSError` when the host refuses a step; the next run goes on there.
+    """
+    run = Run(removal.plan, [], observed)
+    for path in removal.plan.staged:
+        remove_file(path)
+    run.retire()
+    run.disable()
+    run.remove_files()
+    if removal.plan.reload:
+        systemd.daemon_reload()
+    fragments = systemd.show(list(removal.back), ("FragmentPath", "ActiveState"))
+    for unit, found in removal.back.items():
+        put_links_back(unit, found.links, fragments[unit]["FragmentPath"])
+    if removal.back:
+        # Until then systemd shows the UnitFileState= that a unit had with its links from before.
+        systemd.daemon_reload()
+    active = [unit for unit, found in removal.back.items() if found.active]
+    complaint = systemd.act("restart", active) if active else ""
+    run.forget()
+    for path in removal.marks:
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            remove_file(path)
+    after = systemd.show(active, ("ActiveState",))
+    down = [unit for unit in active if after[unit]["ActiveState"] not in (*UP, "activating")]
+    return (
+        [complaint or f"{', '.join(down)} did not come up under the unit file from before"] if down or complaint else []
+    )
