@@ -12,33 +12,48 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
-from contestants import CHECKOUT, EMPTY, IDIOMATIC, OURS, RUNS, SCRIPT, ContestantError, Runner
-from host import bench_host
-from measure import Plan, Sample, measure
-from report import BAR_SIZE, bars, machine, rows, table, write
+import case_packages
+import case_services
+from case import Case, ContestantError
+from contestants import CHECKOUT, Runner
+from host import BenchHost, bench_host
+from measure import Block, Plan, Sample, measure
+from report import Result, bars, machine, medians, table, write
 
 REPETITIONS = 5
-#: What takes long and is no part of a bar is repeated less, so that the whole stays below a quarter of an hour.
-FEWER = {(IDIOMATIC.name, BAR_SIZE, "one_changed"): 2}
 #: The quick run repeats so often at least, unless the machine is slow, and while a bar is missed, for so many seconds.
-QUICK_LEAST, QUICK_MOST, QUICK_SECONDS = 3, 9, 45.0
+QUICK_LEAST, QUICK_MOST = 3, 9
 
 
-def _plan(options: argparse.Namespace) -> Plan:
-    if options.quick:
-        return Plan((OURS, EMPTY, SCRIPT), (1, BAR_SIZE), ("first", "unchanged"), QUICK_MOST, {})
-    fewer = {} if options.full else FEWER
-    return Plan((OURS, EMPTY, SCRIPT, IDIOMATIC), (1, 10, BAR_SIZE), RUNS, options.repetitions, fewer)
+@dataclass(frozen=True)
+class Benchmark:
+    """One case with what it takes to measure it; its quick run lasts about ``quick_seconds`` at most."""
+
+    case: Case
+    plan: Callable[..., Plan]
+    host: Callable[[str, Path], AbstractContextManager[BenchHost]]
+    block: Callable[[Runner], Block]
+    quick_seconds: float
 
 
-def _enough(options: argparse.Namespace, begun: float) -> Callable[[list[Sample], int], bool]:
+BENCHMARKS = {
+    "services": Benchmark(case_services.CASE, case_services.plan, bench_host, case_services.Deployment, 45.0),
+    "packages": Benchmark(
+        case_packages.CASE, case_packages.plan, case_packages.host, case_packages.Environments, 240.0
+    ),
+}
+
+
+def _enough(options: argparse.Namespace, benchmark: Benchmark, begun: float) -> Callable[[list[Sample], int], bool]:
     def enough(samples: list[Sample], repetitions: int) -> bool:
         if not options.quick:
             return False
-        settled = repetitions >= QUICK_LEAST and all(each.passed for each in bars(samples))
-        return settled or time.monotonic() - begun > QUICK_SECONDS
+        settled = repetitions >= QUICK_LEAST and all(each.passed for each in benchmark.case.bars(medians(samples)))
+        return settled or time.monotonic() - begun > benchmark.quick_seconds
 
     return enough
 
@@ -47,35 +62,46 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
+def _measure(options: argparse.Namespace, benchmark: Benchmark, folder: Path) -> tuple[Result, dict[str, str]]:
+    begun = time.monotonic()
+    plan = benchmark.plan(QUICK_MOST if options.quick else options.repetitions, quick=options.quick, full=options.full)
+    folder.mkdir()
+    with benchmark.host(f"bench-{benchmark.case.name}-{os.getpid()}", folder) as host:
+        _say(f"bench: host {host.name} is up")
+        block = benchmark.block(Runner(host, folder))
+        samples = measure(block, plan, _say, _enough(options, benchmark, begun))
+        facts = dict(host.facts())
+    result = Result(benchmark.case, plan.contestants, samples)
+    _say("\n" + table(result) + "\n")
+    for each in bars(result):
+        _say(str(each))
+    return result, facts
+
+
 def _run(options: argparse.Namespace) -> int:
     begun = time.monotonic()
     load = os.getloadavg()[0]
-    plan = _plan(options)
+    _say(f"bench: load before: {load:.2f}")
+    chosen = [BENCHMARKS[name] for name in options.case or BENCHMARKS]
     with tempfile.TemporaryDirectory(prefix="stability-bench-") as temporary:
-        folder = Path(temporary)
-        with bench_host(f"bench-{os.getpid()}", folder) as host:
-            _say(f"bench: load before: {load:.2f}; host {host.name} is up")
-            samples = measure(Runner(host, folder), plan, _say, _enough(options, begun))
-            facts = {**machine(load), **host.facts()}
-    limits = bars(samples)
-    _say("\n" + table(rows(samples), plan.contestants) + "\n")
-    for each in limits:
-        _say(str(each))
-    if not (options.quick or options.no_documents):
-        write(CHECKOUT / "docs", samples, plan.contestants, facts, time.monotonic() - begun)
+        measured = [_measure(options, each, Path(temporary) / each.case.name) for each in chosen]
+    results = [result for result, _facts in measured]
+    if not (options.quick or options.case or options.no_documents):
+        write(CHECKOUT / "docs", results, {**machine(load), **measured[0][1]}, time.monotonic() - begun)
         _say("bench: wrote docs/benchmarks.md and docs/benchmarks.json")
-    return 0 if all(each.passed for each in limits) else 1
+    return 0 if all(each.passed for result in results for each in bars(result)) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tests/bench/run",
-        description="Measure the collection beside other ways to deploy the same services. Ends with 1 when a bar is missed.",
+        description="Measure the collection beside other ways to do the same. Ends with 1 when a bar is missed.",
     )
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="the bars only, in a minute; writes no documents")
-    size.add_argument("--full", action="store_true", help="repeat everything equally often (twenty minutes)")
+    size.add_argument("--quick", action="store_true", help="the bars only, in minutes; writes no documents")
+    size.add_argument("--full", action="store_true", help="repeat everything equally often (an hour)")
     parser.add_argument("--repetitions", type=int, default=REPETITIONS, help="of the long run (default: %(default)s)")
+    parser.add_argument("--case", action="append", choices=BENCHMARKS, help="this one only; writes no documents")
     parser.add_argument("--no-documents", action="store_true", help="leave docs/ as it is")
     return parser
 

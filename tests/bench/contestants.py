@@ -1,66 +1,25 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ways to deploy the services that are compared, each as one command on the controller."""
+"""Starts contestants, each as one command on the controller."""
 
 from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from case import Contestant, ContestantError, Timed
 from host import BenchHost
-from workload import unit_texts
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 PLAYS = HERE / "plays"
-
-#: What is measured, in this order: on a clean host; again; again with another environment of one service.
-RUNS = ("first", "unchanged", "one_changed")
-
-
-class ContestantError(RuntimeError):
-    """A contestant did not do what is measured; the message is meant for people."""
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """One way to deploy.
-
-    Attributes:
-        name: in the data. title: in the table.
-        play: the play of ansible-playbook, a path or a name with the collection's; None for the shell script.
-        runs: what of ``RUNS`` it is measured in.
-        deploys: whether it does anything at all.
-    """
-
-    name: str
-    title: str
-    play: str | None
-    runs: tuple[str, ...] = RUNS
-    deploys: bool = True
-
-
-OURS = Contestant("ours", "`stability.baseline.apply`", "stability.baseline.apply")
-IDIOMATIC = Contestant("idiomatic", "loops of `template` and `systemd_service`", str(PLAYS / "idiomatic.yml"))
-EMPTY = Contestant("empty", "play with one empty module", str(PLAYS / "empty.yml"), ("unchanged",), deploys=False)
-SCRIPT = Contestant("script", "shell script over SSH", None)
-
-
-@dataclass(frozen=True)
-class Timed:
-    """Wall seconds of one run, and what ansible-playbook counted in it (empty for the script)."""
-
-    seconds: float
-    counts: Mapping[str, int]
 
 
 class Runner:
@@ -69,11 +28,12 @@ class Runner:
     def __init__(self, host: BenchHost, folder: Path) -> None:
         self.host = host
         self.folder = folder
-        self.systemd_version = host.systemd_version()
         self._counts = folder / "counts.json"
         config = folder / "ansible.cfg"
         config.write_text("[defaults]\n", encoding="utf-8")
-        plain = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "BENCH_"))}
+        plain = {
+            name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "BENCH_", "PYTHON"))
+        }
         self._environment = {
             **plain,
             "ANSIBLE_CONFIG": str(config),
@@ -84,32 +44,27 @@ class Runner:
             "BENCH_COUNTS": str(self._counts),
         }
 
-    def time(self, contestant: Contestant, listed: list[dict[str, Any]]) -> Timed:
-        """Run a contestant once on the list of services.
+    def time(self, contestant: Contestant, variables: Mapping[str, Any], script: str = "") -> Timed:
+        """Run a contestant once: its play with the variables, or the shell script over SSH.
 
         Raises:
             ContestantError: it failed.
         """
-        argv, text = self._command(contestant, listed)
+        argv = self._command(contestant, variables) if contestant.play else [*self.host.ssh, "bash", "-s"]
         self._counts.unlink(missing_ok=True)
         self.host.connect()
         begun = time.perf_counter()
-        done = subprocess.run(argv, input=text, env=self._environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(argv, input=script, env=self._environment, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - begun
         if done.returncode:
             raise ContestantError(f"{contestant.name} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return Timed(seconds, json.loads(self._counts.read_text(encoding="utf-8")) if contestant.play else {})
 
-    def _command(self, contestant: Contestant, listed: list[dict[str, Any]]) -> tuple[list[str], str]:
-        if contestant.play is None:
-            texts = unit_texts(listed, self.systemd_version)
-            calls = [shlex.join(["unit", name, text]) for name, text in texts.items()]
-            script = [(HERE / "deploy.sh").read_text(encoding="utf-8"), *calls, "finish", ""]
-            return [*self.host.ssh, "bash", "-s"], "\n".join(script)
+    def _command(self, contestant: Contestant, variables: Mapping[str, Any]) -> list[str]:
         program = Path(sys.executable).with_name("ansible-playbook")
-        playbook = [str(program), "-i", str(self.host.inventory), contestant.play]
-        if not contestant.deploys:
-            return playbook, ""
-        variables = self.folder / "services.json"
-        variables.write_text(json.dumps({"stability_services": listed}), encoding="utf-8")
-        return [*playbook, "-e", f"@{variables}"], ""
+        playbook = [str(program), "-i", str(self.host.inventory), str(contestant.play)]
+        if not variables:
+            return playbook
+        file = self.folder / "variables.json"
+        file.write_text(json.dumps({**variables, **dict(contestant.variables)}), encoding="utf-8")
+        return [*playbook, "-e", f"@{file}"]

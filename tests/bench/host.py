@@ -6,18 +6,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from workload import PREFIX, USER, directives
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "hosts"))
 import testhosts
+from workload import PREFIX, USER, directives
 
 _CLEAN = f"""
 cd /etc/systemd/system
@@ -71,6 +69,10 @@ class BenchHost:
             raise RuntimeError(f"{argv[0]} on the host ended with {done.returncode}: {done.stderr.strip()}")
         return done.stdout
 
+    def write(self, path: str, text: str) -> None:
+        """Write a file on the host."""
+        self.run("bash", "-c", 'printf %s "$2" > "$1"', "write", path, text)
+
     def connect(self) -> None:
         """Open the connection that the next run uses, unless it is open."""
         subprocess.run([*self.ssh, "true"], check=True, stdin=subprocess.DEVNULL)
@@ -113,9 +115,9 @@ class BenchHost:
 
 
 @contextmanager
-def bench_host(name: str, folder: Path) -> Iterator[BenchHost]:
-    """Start a host called ``name``, and remove it at the end, whatever happens."""
-    testhosts.up(testhosts.HostSpec(name, ssh=True))
+def bench_host(name: str, folder: Path, **settings: Any) -> Iterator[BenchHost]:
+    """Start a host called ``name`` with ``settings`` of HostSpec, and remove it at the end, whatever happens."""
+    testhosts.up(testhosts.HostSpec(name, ssh=True, **settings))
     try:
         host = BenchHost(name, folder)
         yield host

@@ -17,13 +17,8 @@ from string import Template
 
 import ansible.release
 
-from contestants import RUNS, Contestant
-from measure import CASE, Sample
-
-UNCHANGED_FACTOR = 1.4
-FIRST_FACTOR = 3
-#: The size at which the bars hold.
-BAR_SIZE = 50
+from case import Bar, Case, Contestant, Medians
+from measure import Sample
 
 
 @dataclass(frozen=True)
@@ -43,58 +38,47 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One limit: what it says, what was measured, what is allowed (both wall seconds)."""
+class Result:
+    """What one case has brought."""
 
-    text: str
-    measured_s: float
-    allowed_s: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether it was kept."""
-        return self.measured_s <= self.allowed_s
-
-    def __str__(self) -> str:
-        verdict = "pass" if self.passed else "FAIL"
-        return f"{verdict}: {self.text}: {self.measured_s:.2f} s of {self.allowed_s:.2f} s allowed"
+    case: Case
+    contestants: Sequence[Contestant]
+    samples: Sequence[Sample]
 
 
-def rows(samples: Sequence[Sample]) -> list[Row]:
-    """Return the medians; the floor is the play with one empty module, measured at the same size."""
+def _groups(samples: Sequence[Sample]) -> dict[tuple[str, int, str], list[Sample]]:
     groups: dict[tuple[str, int, str], list[Sample]] = {}
     for sample in samples:
         groups.setdefault((sample.contestant, sample.size, sample.run), []).append(sample)
-    medians = {key: median(sample.seconds for sample in group) for key, group in groups.items()}
+    return groups
+
+
+def medians(samples: Sequence[Sample]) -> Medians:
+    """Return the median seconds of the samples of a case."""
+    return {key: median(sample.seconds for sample in group) for key, group in _groups(samples).items()}
+
+
+def rows(case: Case, samples: Sequence[Sample]) -> list[Row]:
+    """Return the medians with their ratio to the floor, which is measured at the same size."""
+    middles = medians(samples)
     found = []
-    for (contestant, size, run), group in groups.items():
+    for (contestant, size, run), group in _groups(samples).items():
         seconds = [sample.seconds for sample in group]
         calls = {sample.module_calls for sample in group}
         if len(calls) != 1:
             raise RuntimeError(f"{contestant}, {size}, {run}: the number of module calls changes: {calls}")
-        middle = medians[contestant, size, run]
-        ratio = round(middle / medians["empty", size, "unchanged"], 2)
+        middle = middles[contestant, size, run]
+        ratio = round(middle / middles[case.floor, size, "unchanged"], 2)
         times = [round(value, 3) for value in (middle, min(seconds), max(seconds))]
-        found.append(Row(CASE, contestant, size, run, times[0], ratio, calls.pop(), len(seconds), times[1], times[2]))
-    return sorted(found, key=lambda row: (row.contestant, row.size, RUNS.index(row.run)))
+        found.append(
+            Row(case.name, contestant, size, run, times[0], ratio, calls.pop(), len(seconds), times[1], times[2])
+        )
+    return sorted(found, key=lambda row: (row.contestant, row.size, list(case.runs).index(row.run)))
 
 
-def bars(samples: Sequence[Sample]) -> list[Bar]:
-    """Return the limits of the collection's speed with what was measured."""
-    seconds = {(row.contestant, row.run): row.median_s for row in rows(samples) if row.size == BAR_SIZE}
-    floor = seconds["empty", "unchanged"]
-    return [
-        Bar(
-            f"{BAR_SIZE} services unchanged, at most {UNCHANGED_FACTOR} times the play with one empty module",
-            seconds["ours", "unchanged"],
-            UNCHANGED_FACTOR * floor,
-        ),
-        Bar(
-            f"{BAR_SIZE} services new, at most that play and {FIRST_FACTOR} times the shell script",
-            seconds["ours", "first"],
-            floor + FIRST_FACTOR * seconds["script", "first"],
-        ),
-    ]
+def bars(result: Result) -> list[Bar]:
+    """Return the limits of a case with what was measured."""
+    return list(result.case.bars(medians(result.samples)))
 
 
 def _first_match(pattern: str, path: str) -> str:
@@ -119,41 +103,43 @@ def machine(load: float) -> dict[str, str]:
     }
 
 
-def table(found: Sequence[Row], contestants: Sequence[Contestant]) -> str:
+def table(result: Result) -> str:
     """Return the result as a table in Markdown: a line for each contestant and size."""
+    case = result.case
+    found = rows(case, result.samples)
     by_key = {(row.contestant, row.size, row.run): row for row in found}
-    lines = [
-        "| what | services | first | unchanged | one changed | unchanged, times the floor "
-        "| module calls, first / unchanged | repetitions |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for contestant in contestants:
-        for size in sorted({row.size for row in found}):
-            cells = [by_key.get((contestant.name, size, run)) for run in RUNS]
-            present = [row for row in cells if row]
-            calls = [str(row.module_calls) for row in cells[:2] if row and row.module_calls is not None]
-            times = " | ".join(f"{row.median_s:.2f}" if row else "" for row in cells)
-            ratio = f"{cells[1].ratio_to_floor:.2f}" if cells[1] else ""
-            counts = [str(row.repetitions) for row in present]
-            repetitions = counts[0] if len(set(counts)) == 1 else " / ".join(counts)
-            lines.append(f"| {contestant.title} | {size} | {times} | {ratio} | {' / '.join(calls)} | {repetitions} |")
+    titles = ["what", case.unit, *case.runs.values(), "unchanged, times the floor", "module calls", "repetitions"]
+    lines = [f"| {' | '.join(titles)} |", f"|{' --- |' * len(titles)}"]
+    for contestant in result.contestants:
+        for size in sorted({row.size for row in found if row.contestant == contestant.name}):
+            cells = {run: by_key.get((contestant.name, size, run)) for run in case.runs}
+            present = [row for row in cells.values() if row]
+            unchanged = cells["unchanged"]
+            texts = [f"{row.median_s:.2f}" if row else "" for row in cells.values()]
+            texts.append(f"{unchanged.ratio_to_floor:.2f}" if unchanged else "")
+            texts.append(_several([str(row.module_calls) for row in present if row.module_calls is not None]))
+            texts.append(_several([str(row.repetitions) for row in present]))
+            lines.append(f"| {' | '.join([contestant.title, str(size), *texts])} |")
     return "\n".join(lines)
 
 
-def write(
-    folder: Path, samples: Sequence[Sample], contestants: Sequence[Contestant], facts: Mapping[str, str], seconds: float
-) -> None:
+def _several(values: Sequence[str]) -> str:
+    """Return one value for all columns, or that of each."""
+    return values[0] if len(set(values)) == 1 else " / ".join(values)
+
+
+def write(folder: Path, results: Sequence[Result], facts: Mapping[str, str], seconds: float) -> None:
     """Write ``benchmarks.json`` and ``benchmarks.md`` into ``folder``; the whole measurement took ``seconds``."""
-    found = rows(samples)
-    limits = bars(samples)
+    limits = [each for result in results for each in bars(result)]
     content = {
         "measured": dict(facts),
         "bars": [{**asdict(each), "passed": each.passed} for each in limits],
-        "rows": [asdict(row) for row in found],
+        "rows": [asdict(row) for result in results for row in rows(result.case, result.samples)],
     }
     (folder / "benchmarks.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     page = Template((Path(__file__).parent / "benchmarks.md.in").read_text(encoding="utf-8"))
     kept = {True: "yes", False: "**no**"}
     lines = [f"| {each.text} | {each.measured_s:.2f} | {each.allowed_s:.2f} | {kept[each.passed]} |" for each in limits]
-    text = page.substitute(facts, bars="\n".join(lines), table=table(found, contestants), minutes=f"{seconds / 60:.0f}")
+    tables = {result.case.name: table(result) for result in results}
+    text = page.substitute(facts, tables, bars="\n".join(lines), minutes=f"{seconds / 60:.0f}")
     (folder / "benchmarks.md").write_text(text, encoding="utf-8")

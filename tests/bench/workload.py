@@ -5,11 +5,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"))
 
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
 from ansible_collections.stability.baseline.plugins.module_utils.unit_files import render

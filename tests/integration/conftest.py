@@ -1,7 +1,7 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of the integration tests: hosts of their own, removed at the end of the run."""
+"""Fixtures of the integration tests: releases, and hosts of their own, removed at the end of the run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,37 @@ from typing import Any
 
 import pytest
 
+import places
 import testhosts
+from proofs import SEED
+from releases import RELEASES
 from remote import RemoteHost
 from testhosts import HostSpec
 
 #: The process in a host's name tells whether its run is still going on.
 NAME = "integration-{pid}-{suffix}"
 NAME_PATTERN = re.compile(r"integration-(\d+)-.*")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that choose where tests run."""
+    places.add_options(parser)
+
+
+def pytest_report_header() -> str:
+    """Say how this run can be repeated."""
+    return f"seed: {SEED} (STABILITY_SEED={SEED} repeats it)"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let a test that is about the host run on each release."""
+    if "release" in metafunc.fixturenames:
+        metafunc.parametrize("release", RELEASES, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of the places that were asked for."""
+    places.choose(config, items, SEED)
 
 
 def _remove_left_over_hosts() -> None:
@@ -46,6 +70,6 @@ def make_host() -> Iterator[Callable[..., RemoteHost]]:
 
 
 @pytest.fixture(scope="session")
-def host(make_host: Callable[..., RemoteHost]) -> RemoteHost:
-    """Return the host that all tests share: Debian 12, with SSH."""
-    return make_host("shared", ssh=True)
+def host(make_host: Callable[..., RemoteHost], release: str) -> RemoteHost:
+    """Return the host that all tests on a release share, with SSH."""
+    return make_host(f"shared-{release}", release=release, ssh=True)

@@ -32,6 +32,8 @@ MOUNTS = (
     f"{CHECKOUT / 'plugins'}:{LIBRARY}/ansible_collections/stability/baseline/plugins:ro",
     f"{HERE / 'run_module.py'}:{LIBRARY}/run_module.py:ro",
 )
+CRASHED = 99
+"""Exit code of a module that was told to end before one of its changes."""
 KILLED = 137
 """Exit code of a command that ended by SIGKILL."""
 
@@ -108,6 +110,7 @@ class RemoteHost:
         check: bool = False,
         diff: bool = False,
         kill_after: float | None = None,
+        crash_at: int | None = None,
     ) -> dict[str, Any]:
         """Run a module of this collection on the host, without a playbook, and return its result.
 
@@ -117,6 +120,7 @@ class RemoteHost:
             check: in check mode.
             diff: in diff mode.
             kill_after: seconds after which the module and what it started are killed with SIGKILL.
+            crash_at: the number of the change of the host, from 1, before which the module ends.
 
         Returns:
             The module's result, with `warnings` as a list of text; empty when it was killed.
@@ -126,9 +130,12 @@ class RemoteHost:
         internal["_ansible_no_log"] = False
         payload = json.dumps({"ANSIBLE_MODULE_ARGS": {**args, **internal}})
         command = ["env", f"PYTHONPATH={LIBRARY}", "PYTHONPYCACHEPREFIX=/var/cache/stability-test"]
+        program = [name] if crash_at is None else [name, str(crash_at)]
         if kill_after is not None:
             command += ["timeout", "--signal=KILL", str(kill_after)]
-        done = self.run([*command, "/usr/bin/python3", f"{LIBRARY}/run_module.py", name], payload)
+        done = self.run([*command, "/usr/bin/python3", f"{LIBRARY}/run_module.py", *program], payload)
+        if crash_at is not None and done.code == CRASHED:
+            return {}
         if kill_after is not None and done.code == KILLED:
             return {}
         try:
@@ -148,6 +155,7 @@ class RemoteHost:
         variables: Mapping[str, Any] | None = None,
         arguments: Sequence[str] = (),
         user: str = "root",
+        kill_before: str = "",
     ) -> PlaybookResult:
         """Run ``ansible-playbook`` over SSH against this host.
 
@@ -159,6 +167,7 @@ class RemoteHost:
             variables: variables of the host in the inventory.
             arguments: further arguments.
             user: who logs in: ``root`` or ``deploy``.
+            kill_before: the end of a task's name; ``ansible-playbook`` is killed when that task begins.
         """
         with tempfile.TemporaryDirectory(prefix="stability-") as name:
             folder = Path(name)
@@ -177,7 +186,7 @@ class RemoteHost:
             done = subprocess.run(
                 command,
                 cwd=folder,
-                env=_environment(results),
+                env={**_environment(results), "STABILITY_KILL_BEFORE": kill_before},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -201,7 +210,7 @@ def _environment(results: Path) -> dict[str, str]:
         **kept,
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
         "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
-        "ANSIBLE_CALLBACKS_ENABLED": "task_results",
+        "ANSIBLE_CALLBACKS_ENABLED": "task_results,kill_before",
         "ANSIBLE_NOCOLOR": "1",
         "STABILITY_TASK_RESULTS": str(results),
     }

@@ -9,10 +9,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 
-from proofs import proof
+from proofs import SEED, proof
 
 BATCH = 50
 SIZE = {"sample": 200, "full": 5000}
@@ -72,12 +71,10 @@ def received(host, cases):
 
 
 def test_argv_and_environment_arrive_byte_for_byte(host):
-    seed = int(os.environ.get("STABILITY_SEED", random.SystemRandom().randrange(2**32)))
-    print(f"seed {seed}")
-    chance = random.Random(seed)
-    with proof("argv", SIZE, seed) as size:
+    chance = random.Random(SEED)
+    with proof("argv", SIZE) as size:
         for start in range(0, size, BATCH):
             cases = [random_case(chance) for _turn in range(BATCH)]
             for (argv, environment), got in zip(cases, received(host, cases), strict=True):
-                assert got["argv"] == [*KEEP, *argv], (seed, start)
-                assert {name: got["env"].get(name) for name in environment} == environment, (seed, start)
+                assert got["argv"] == [*KEEP, *argv], (SEED, start)
+                assert {name: got["env"].get(name) for name in environment} == environment, (SEED, start)

@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 WHEELS = Path(__file__).with_name("wheels.txt")
 #: The host has no way to an index: its pip finds the wheels that the test brought.
 PIP_CONF = f"[global]\nno-index = true\nfind-links = {testhosts.WHEELHOUSE}\n"
+#: What the guide's drop-ins are over: units that a package would bring.
+VENDOR_UNITS = ("redis-exporter.service", "prometheus-node-exporter.service")
 LOOKUP = "{{ lookup('ansible.builtin.file', 'lock.txt') }}"
 
 
@@ -35,6 +37,8 @@ def host(make_host, wheels):
     host.put("/etc/pip.conf", PIP_CONF)
     host.put("/opt/api/lock.txt", hashed_lock(wheels))
     host.check(["useradd", "--system", "api"])
+    for unit in VENDOR_UNITS:
+        host.put(f"/usr/lib/systemd/system/{unit}", "[Service]\nExecStart=/bin/sleep 1000000\n")
     return host
 
 
@@ -92,12 +96,28 @@ def test_the_readmes_other_ways_of_use(host, word):
     assert run.code == 0, run.output
 
 
-@pytest.mark.parametrize("document", ["docs/services.md", "docs/packages.md"])
-def test_the_guides(host, document):
-    lists = [yaml.safe_load(block) for block in blocks(document) if block.startswith("stability_")]
-    assert lists
-    for variables in lists:
-        predicted_and_run(host, "stability.baseline.apply", variables=variables)
+def plays_of(document: str) -> list[tuple[str, dict]]:
+    """Return what a guide shows as (playbook, variables): its lists, and plays and tasks with the first list."""
+    shown: list[tuple[str, dict]] = []
+    for block in blocks(document):
+        content = yaml.safe_load(block)
+        if isinstance(content, dict):
+            shown.append(("stability.baseline.apply", content))
+        elif "hosts" in content[0] or "ansible.builtin.import_playbook" in content[0]:
+            shown.append((block.replace("hosts: app", "hosts: all"), shown[0][1]))
+        else:
+            play = {"hosts": "all", "gather_facts": False, "tasks": content}
+            # The controller of the tests has no such file; the host holds what it would say.
+            shown.append((yaml.safe_dump([play]).replace("lookup(''ansible.builtin.file'', ''lock.txt'')", "lock"), {}))
+    return shown
+
+
+GUIDES = ("services", "packages", "journald")
+
+
+@pytest.mark.parametrize(("playbook", "variables"), [shown for name in GUIDES for shown in plays_of(f"docs/{name}.md")])
+def test_what_the_guides_show(host, playbook, variables):
+    predicted_and_run(host, playbook, variables={**variables, "lock": host.read("/opt/api/lock.txt")})
 
 
 def examples(module: str) -> list[dict]:
@@ -109,18 +129,24 @@ def examples(module: str) -> list[dict]:
     return yaml.safe_load(texts[0])
 
 
-TASKS = [(module, task) for module in ("systemd_units", "pip_pinned", "preflight") for task in examples(module)]
+TASKS = [
+    (module, task) for module in ("systemd_units", "pip_pinned", "journald", "preflight") for task in examples(module)
+]
 
 
 @pytest.mark.parametrize(
     ("module", "task"), TASKS, ids=lambda value: value if isinstance(value, str) else value["name"]
 )
 def test_the_examples_of_a_module(host, module, task):
-    options = task[f"stability.baseline.{module}"]
+    options = task[f"stability.baseline.{module}"] or {}
     if options.get("requirements_content") == LOOKUP:
         options["requirements_content"] = host.read("/opt/api/lock.txt")
     play = yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [task]}])
     variables = {"stability_services": [], "stability_environments": [], "index_user": "u", "index_password": "p"}
+    if options.get("state") == "rolled_back":
+        change = {"virtualenv": options["virtualenv"], "pins": ["click==8.1.7"], "reinstall": "always"}
+        change.update(find_links=["/opt/wheelhouse"], no_index=True, installer="pip")
+        assert host.module("pip_pinned", change)["changed"]
     if "index_url" in options:
         # Nobody answers there: check mode asks no index, and shows the plan.
         run = host.playbook(play, check=True, variables=variables)

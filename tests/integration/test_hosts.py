@@ -11,6 +11,8 @@ import urllib.request
 
 import pytest
 
+from cgroups import MEMORY_LIMITS
+
 UNITS = "/etc/systemd/system"
 CREDENTIAL = "two words\nand a second line"
 
@@ -29,9 +31,9 @@ def properties(host, unit, *names):
 
 
 @pytest.fixture(scope="module")
-def own_host(make_host):
+def own_host(make_host, release):
     """Return a host that no other test file sees, as it is rebooted; with a loopback network only."""
-    return make_host("hosts")
+    return make_host(f"hosts-{release}", release=release)
 
 
 def test_it_boots_to_running_and_reboots(own_host):
@@ -67,6 +69,7 @@ def test_a_service_reads_its_credential(own_host):
     assert own_host.run([*read, "cat", "/etc/secret"]).code != 0
 
 
+@pytest.mark.needs(MEMORY_LIMITS)
 @pytest.mark.parametrize(("megabytes", "expected"), [(20, ["success", "0"]), (200, ["oom-kill", "9"])])
 def test_a_memory_cap_is_enforced(own_host, megabytes, expected):
     unit = f"allocate-{megabytes}.service"

@@ -6,51 +6,18 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
+from ansible_collections.stability.baseline.plugins.module_utils import directive_history
 
-SLEEP = {"user": "tester", "exec_start": ["/bin/sleep", "infinity"], "settle_sec": 0}
+from releases import RELEASES
+from units import applied, apply, pids, properties, service, wait_for
+
 ENV_FILE = "/etc/stability-test.env"
 CREDENTIAL = "/etc/stability-test.secret"
 SOURCES = "/srv/stability-test"
-
-
-def service(name, **keys):
-    return {"name": name, **SLEEP, **keys}
-
-
-def apply(host, services, **options):
-    return host.module("systemd_units", {"services": services}, **options)
-
-
-def applied(host, services):
-    """Let check mode predict, run, and hold the two against each other; a second run must change nothing."""
-    predicted = apply(host, services, check=True, diff=True)
-    result = apply(host, services, diff=True)
-    assert not result.get("failed"), result["msg"]
-    for key in ("changed", "actions", "started", "restarted", "stopped", "diff"):
-        assert predicted[key] == result[key], key
-    again = apply(host, services, diff=True)
-    assert (again["changed"], again["actions"], again["diff"]) == (False, [], [])
-    return result
-
-
-def properties(host, unit, *names):
-    printed = host.run(["systemctl", "show", "-p", ",".join(names), unit])[1]
-    found = dict(line.split("=", 1) for line in printed.splitlines())
-    return [found[name] for name in names]
-
-
-def pids(host, *units):
-    return {unit: properties(host, unit, "MainPID")[0] for unit in units}
-
-
-def wait_for(condition, seconds=15.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.2)
 
 
 def test_a_first_deployment_is_what_check_mode_said(host):
@@ -139,6 +106,16 @@ def test_the_unit_from_before_is_put_back(host):
     assert properties(host, "swap.service", "ActiveState", "NeedDaemonReload") == ["active", "no"]
 
 
+def test_a_record_with_other_line_separators_does_not_keep_the_unit_down(host):
+    """Python splits lines at these characters, journalctl does not escape them in its JSON."""
+    applied(host, [service("separated")])
+    script = "printf 'one\\342\\200\\250two\\342\\200\\251three\\302\\205four\\n'; exit 7"
+    result = apply(host, [service("separated", exec_start=["/bin/sh", "-c", script], settle_sec="2s")])
+    assert "\n    one\n    two\n    three\n    four\n" in result["msg"]
+    assert "The unit file from before has been put back; the unit is active under it." in result["msg"]
+    assert "Started" not in result["msg"].split("four")[-1]
+
+
 def test_a_foreign_unit_is_kept_and_put_back(host):
     foreign = "[Service]\nExecStart=/bin/sleep 4711\nStartLimitIntervalSec=0\n"
     host.put("/etc/systemd/system/foreign.service", foreign, 0o644)
@@ -167,8 +144,8 @@ def test_a_restart_that_systemd_refuses_is_no_success(host):
     assert "needy.service could not be restarted: Unit stability-nowhere.service not found.\n" in result["msg"]
     assert "has been put back; the unit is active under it" in result["msg"]
     assert pids(host, "needy.service") == before
-    late = service("needy", requires=["stability-failing.service"], after=["stability-failing.service"])
-    host.put("/etc/systemd/system/stability-failing.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n")
+    late = service("needy", requires=["refusing.service"], after=["refusing.service"])
+    host.put("/etc/systemd/system/refusing.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n")
     assert "could not be restarted: A dependency job for needy.service failed" in apply(host, [late])["msg"]
     assert properties(host, "needy.service", "ActiveState") == ["active"]
     assert applied(host, [service("needy", description="mended")])["restarted"] == ["needy.service"]
@@ -179,6 +156,19 @@ def test_a_service_that_has_crashed_for_a_while_can_be_mended(host):
     assert "did not stay up" in apply(host, [crashing])["msg"]
     wait_for(lambda: int(properties(host, "crashing.service", "NRestarts")[0]) > 0)
     assert applied(host, [service("crashing", restart_sec="1s", settle_sec="2s")])["restarted"] == ["crashing.service"]
+
+
+def test_a_daemon_that_is_still_starting_is_not_restarted(host):
+    command = ["/bin/sh", "-c", "sleep 6; systemd-notify --ready; exec sleep infinity"]
+    slow = service("slow", type="notify", exec_start=command, directives={"Service": {"NotifyAccess": "all"}})
+    assert not apply(host, [slow]).get("failed")
+    host.check(["systemctl", "restart", "--no-block", "slow.service"])
+    wait_for(lambda: properties(host, "slow.service", "ActiveState", "SubState") == ["activating", "start"])
+    before = pids(host, "slow.service")
+    result = apply(host, [slow])
+    assert (result["changed"], result["actions"]) == (False, [])
+    assert properties(host, "slow.service", "ActiveState") == ["active"]
+    assert pids(host, "slow.service") == before
 
 
 def test_a_unit_file_that_is_a_link_is_kept_and_the_service_is_not_enabled(host):
@@ -269,7 +259,22 @@ def test_a_diagnostic_of_systemd_refuses_the_unit(host):
 def test_a_directive_from_the_future_is_left_out_and_told(host):
     result = apply(host, [service("future", restart_steps=3, restart_max_delay_sec="1min")])
     assert not result.get("failed"), result["msg"]
-    assert any("RestartSteps= needs systemd 254" in warning for warning in result["warnings"])
+    too_old = RELEASES[host.facts["release"]].systemd < 254
+    assert any("RestartSteps= needs systemd 254" in warning for warning in result["warnings"]) is too_old
+    assert ("RestartSteps=3" in host.read("/etc/systemd/system/future.service")) is not too_old
+
+
+def test_what_is_known_of_directives_is_what_the_host_says(host):
+    version = RELEASES[host.facts["release"]].systemd
+    manager = "$(ls /usr/lib/systemd/systemd /lib/systemd/systemd 2>/dev/null | head -n 1)"
+    printed = host.check(f"{manager} --dump-configuration-items")
+    sections = re.findall(r"(?ms)^\[(\w+)\]$(.*?)(?=^\[|\Z)", printed)
+    known = {section: set(re.findall(r"(?m)^(\w+)=", text)) for section, text in sections}
+    for table in (directive_history._SINCE, directive_history._THERE_IN):
+        for section, versions in table.items():
+            for since, names in versions.items():
+                there = known[section] & set(names.split())
+                assert there == (set(names.split()) if since <= version else set()), (section, since)
 
 
 def test_a_job_runs_is_retried_and_is_not_disturbed(host):
@@ -291,6 +296,46 @@ def test_a_job_runs_is_retried_and_is_not_disturbed(host):
     result = applied(host, [{**slow, "on_calendar": [past], "retries": 1}])
     assert result["restarted"] == ["job.timer"]
     assert pids(host, "job.service") == before
+
+
+def test_what_has_failed_gets_its_tries_back_with_its_own_change_only(host):
+    job = {"user": "tester", "exec_start": ["/bin/false"], "on_calendar": ["2099-01-01"], "retries": 0}
+    services = [{"name": name, **job} for name in ("mends", "stays")]
+    template = {"name": "each@", **job, "instances": ["a"]}
+    units = ["mends.service", "stays.service", "each@a.service", "each@theirs.service"]
+    applied(host, [*services, template])
+    for unit in units:
+        host.run(["systemctl", "start", unit])
+    assert [properties(host, unit, "ActiveState") for unit in units] == [["failed"]] * 4
+    services[0]["on_calendar"] = ["2098-01-01"]
+    applied(host, [*services, template])
+    assert [properties(host, unit, "ActiveState")[0] for unit in units] == ["inactive", "failed", "failed", "failed"]
+    applied(host, [*services, {**template, "description": "mended"}])
+    assert [properties(host, unit, "ActiveState")[0] for unit in units] == [
+        "inactive",
+        "failed",
+        "inactive",
+        "inactive",
+    ]
+    applied(host, [{"name": name, "state": "absent"} for name in ("mends", "stays", "each@")])
+
+
+def test_a_job_whose_tries_take_their_time_is_failed_inside_its_period(host):
+    job = {
+        "name": "slow-failing",
+        "user": "tester",
+        "exec_start": ["/bin/sh", "-c", "echo tried; sleep 2.8; exit 3"],
+        "on_calendar": ["*-*-* *:*:0/15"],
+        "timeout_start_sec": "3s",
+        "restart_sec": "1s",
+        "directives": {"Timer": {"AccuracySec": "100ms"}},
+    }
+    assert apply(host, [{**job, "retries": 3}])["failed"]
+    applied(host, [job])
+    wait_for(lambda: properties(host, "slow-failing.service", "ActiveState") == ["failed"], 40)
+    log = host.run(["journalctl", "-u", "slow-failing.service", "-o", "cat", "--no-pager"])[1].splitlines()
+    assert log.count("tried") % 3 == 0
+    applied(host, [{"name": "slow-failing", "state": "absent"}])
 
 
 def test_a_changed_schedule_does_not_fire_for_a_time_already_past(host):
@@ -366,6 +411,10 @@ def test_no_secret_is_shown_or_logged(host):
     result = apply(host, [one], diff=True)
     assert secret not in json.dumps({key: value for key, value in result.items() if key != "diff"})
     assert f"API_TOKEN={secret}" not in json.dumps(result["diff"])
+    wrong = [f'API_TOKEN="{secret}', f"API-TOKEN={secret}"]
+    refused = apply(host, [service("leaky", directives={"Service": {"Environment": wrong}})])
+    assert refused["msg"].count("Environment= with a value that is not shown") == 2
+    assert secret not in json.dumps(refused)
     assert secret not in host.run(["journalctl", "--no-pager", "-o", "cat"])[1]
     refused = apply(host, [service("leaky", environment={"API_TOKEN": [secret]})])
     assert secret not in json.dumps(refused)

@@ -4,23 +4,34 @@
 """Gate: the tables of the documents have one row for each key, option and variable that the code has, with its default.
 
 A table belongs to what the code says by its file and by the head of its first column: ``key`` in a guide is the list that
-the guide is about, ``option`` the module, ``variable`` the role, ``name`` in the README everything public.
+the guide is about, ``option`` the module, ``variable`` the role, ``name`` in the README everything public. What is said to be
+tested is what the records of the tests say.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.stability.baseline.plugins.module_utils import environments, service_keys
+from ansible_collections.stability.baseline.plugins.module_utils import (
+    environments,
+    journal_settings,
+    preflight,
+    service_keys,
+)
 
+from ..matrix import matrix, page, records
 from . import markdown
 from .findings import Finding, Tree
 from .sources import Options, module_options, modules, role_options, roles
 
 #: The guide of each role, and the module whose options it lists (empty: none).
-GUIDES = {"service": ("docs/services.md", ""), "packages": ("docs/packages.md", "pip_pinned")}
+GUIDES = {
+    "service": ("docs/services.md", ""),
+    "packages": ("docs/packages.md", "pip_pinned"),
+    "journald": ("docs/journald.md", "journald"),
+}
 _HEADS = ("key", "option", "variable")
 _COLLECTION = "stability.baseline"
 
@@ -52,10 +63,27 @@ def check(tree: Tree) -> list[Finding]:
                 findings.append(
                     Finding(path, table.line, found, "one table for each list of keys, options or variables", remedy)
                 )
+    findings += tested(tree)
     for path, head in expected:
         remedy = f"Add one with a row for each {head}"
         findings.append(Finding(path, 1, "no such table", f"a table whose first column is headed `{head}`", remedy))
     return sorted(findings)
+
+
+def tested(tree: Tree) -> list[Finding]:
+    """Return where the page of the test matrix and the README say other things than the records of the tests."""
+    found, known = records.load(tree.root / records.PATH), matrix.load()
+    if not found:
+        return []
+    findings = []
+    shown = tree.text(str(page.PATH)) if str(page.PATH) in tree.paths else ""
+    if shown != page.render(known, found):
+        expected = f"what is made of {records.PATH}"
+        findings.append(Finding(str(page.PATH), 1, "another text", expected, "Run tests/matrix/run page"))
+    claim = page.claim(known, found)
+    if " ".join(claim.split()) not in " ".join(tree.text("README.md").split()):
+        findings.append(Finding("README.md", 1, "another sentence, or none, on what is tested", claim, "Write that"))
+    return findings
 
 
 def compare(path: str, table: markdown.Table, rows: Rows) -> list[Finding]:
@@ -103,11 +131,15 @@ def expected_tables(tree: Tree) -> dict[tuple[str, str], Rows]:
     for role in roles(tree):
         options = role_options(tree, role)
         variables = _option_rows(options) if options else {}
+        if role == "journald":
+            variables = {name: replace(row, directive=_journal_directive(name)) for name, row in variables.items()}
         expected[f"roles/{role}/README.md", "variable"] = variables
         guide, module = GUIDES.get(role, ("", ""))
         if guide:
             expected[guide, "variable"] = variables
-            expected[guide, "key"] = service_rows() if role == "service" else environment_rows()
+            keys = {"service": service_rows, "packages": environment_rows}.get(role)
+            if keys:
+                expected[guide, "key"] = keys()
         if module:
             expected[guide, "option"] = _option_rows(module_options(tree, module))
     if "README.md" in tree.paths:
@@ -123,9 +155,15 @@ def public_names(tree: Tree) -> list[str]:
 
 def _option_rows(options: Options) -> Rows:
     return {
-        name: Row((_shown(option["default"]),) if "default" in option else ())
+        name: Row((_shown(option["default"]),) if option.get("default", "") != "" else ())
         for name, option in options.options.items()
     }
+
+
+def _journal_directive(variable: str) -> str:
+    """Return the directive that a variable of the role journald writes; empty for one that writes none."""
+    written = {f"{preflight.JOURNAL_PREFIX}{each.name}": f"{each.directive}=" for each in journal_settings.SETTINGS}
+    return written.get(variable, "")
 
 
 def service_rows() -> Rows:

@@ -1,14 +1,14 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gate: every example is good YAML, uses options that exist, and its lists of services and environments are valid."""
+"""Gate: every example is good YAML, uses options that exist, and its lists and settings of the journal are valid."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.stability.baseline.plugins.module_utils.preflight import check_lists
+from ansible_collections.stability.baseline.plugins.module_utils.preflight import JOURNAL_PREFIX, check_lists
 from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
 
 from . import markdown
@@ -85,15 +85,17 @@ def _task(tree: Tree, path: str, line: int, place: Place, data: Any, key: str) -
 
 
 def _lists(path: str, begin: int, place: Place, value: dict[Any, Any], lines: dict[Place, int]) -> list[Finding]:
-    """Check the lists of services and environments by the core, as the collection itself does."""
+    """Check the lists of services and environments and the settings of the journal by the core, as the collection does."""
     given = {name: value.get(f"stability_{name}", value.get(name)) for name in _LISTS}
     given = {name: members for name, members in given.items() if isinstance(members, list)}
-    if not given:
+    settings = {key: each for key, each in value.items() if str(key).startswith(JOURNAL_PREFIX)}
+    if not given and not settings:
         return []
-    first = next(key for key in value if str(key).rsplit("_", maxsplit=1)[-1] in given)
+    first = next(key for key in value if key in settings or str(key).rsplit("_", maxsplit=1)[-1] in given)
     line = begin + lines[(*place, first)] - 1
+    journal = {key[len(JOURNAL_PREFIX) :]: each for key, each in settings.items()}
     try:
-        check_lists(given.get("services"), given.get("environments"))
+        check_lists(given.get("services"), given.get("environments"), journal)
     except InvalidInput as invalid:
         return [
             Finding(path, line, "an invalid list", "one that the collection takes", str(problem).rstrip("."))

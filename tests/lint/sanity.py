@@ -13,7 +13,6 @@ import fcntl
 import hashlib
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,9 @@ from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
+from ansible_test._util.target.common import constants
+
+from ..matrix import pythons
 from .context import Context, Done, Outcome
 from .findings import GateError
 
@@ -69,10 +71,10 @@ def sanity(context: Context) -> Outcome:
     if ignored:
         return Outcome(False, output=f"{ignored[0]}:1: found an ignore file; expected none. Mend what the tests found.")
     folder = context.copy_collection()
-    pythons = interpreters()
-    home = _home(context, pythons)
-    variables = {"HOME": str(home), "PATH": _path(context, pythons)}
-    targets = [word for name, path in pythons.items() for word in ("--target-python", f"{name}@{path}")]
+    usable = interpreters()
+    home = _home(context, usable)
+    variables = {"HOME": str(home), "PATH": _path(context, usable)}
+    targets = [word for name, path in usable.items() for word in ("--target-python", f"{name}@{path}")]
     command = [
         "ansible-test",
         "sanity",
@@ -84,7 +86,7 @@ def sanity(context: Context) -> Outcome:
     ]
     with _locked(home):
         _prime(
-            context, home, pythons, lambda: context.run(*command, "--prime-venvs", folder=folder, variables=variables)
+            context, home, usable, lambda: context.run(*command, "--prime-venvs", folder=folder, variables=variables)
         )
         known = context.run(*command, "--list-tests", folder=folder, variables=variables)
         done = context.run(*command, "--junit", folder=folder, variables=variables)
@@ -92,12 +94,12 @@ def sanity(context: Context) -> Outcome:
     results = read_results(folder / _RESULTS)
     problems = [*missing(names, results), *warnings(done.output)]
     good = done.code == 0 and not problems and not results.failed and bool(names)
-    return Outcome(good, _note(names, results, pythons), "\n".join([done.output, *problems]))
+    return Outcome(good, _note(names, results, usable), "\n".join([done.output, *problems]))
 
 
-def _note(names: list[str], results: Results, pythons: dict[str, str]) -> str:
-    absent = [name for name in PYTHONS if name not in pythons]
-    note = f"{len(names)} tests, {len(results.passed)} passed and {len(results.failed)} failed on Python {' '.join(pythons)}"
+def _note(names: list[str], results: Results, usable: dict[str, str]) -> str:
+    absent = [name for name in supported() if name not in usable]
+    note = f"{len(names)} tests, {len(results.passed)} passed and {len(results.failed)} failed on Python {' '.join(usable)}"
     if results.inapplicable:
         note += f"; no files for {', '.join(results.inapplicable)}"
     return note + (f"; not on this machine: {' '.join(absent)}" if absent else "")
@@ -135,49 +137,34 @@ def warnings(output: str) -> list[str]:
 
 def interpreters() -> dict[str, str]:
     """Return the Pythons of this machine that the tests can use, by version, oldest first; always the one that runs this."""
-    found = {}
-    for name in PYTHONS:
-        usable = (path for path in _candidates(name) if _is_usable(path))
-        path = sys.executable if name == _own() else next(usable, None)
-        if path:
-            found[name] = path
-    return found
+    own = _own()
+    found = {name: sys.executable if name == own else pythons.find(name) for name in supported()}
+    return {name: path for name, path in found.items() if path}
+
+
+def supported() -> list[str]:
+    """Return the Pythons that the collection supports and this release of ansible-test knows, oldest first."""
+    known = {*constants.CONTROLLER_PYTHON_VERSIONS, *constants.REMOTE_ONLY_PYTHON_VERSIONS}
+    return [name for name in PYTHONS if name in known]
 
 
 def _own() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _candidates(name: str) -> Iterator[str]:
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-    folders = [
-        *pyenv.glob(f"{name}.*/bin"),
-        *map(Path, os.environ.get("PATH", os.defpath).split(":")),
-        Path("/usr/bin"),
-    ]
-    for folder in folders:
-        if (folder / f"python{name}").is_file() and folder.name != "shims":
-            yield str(folder / f"python{name}")
-
-
-def _is_usable(path: str) -> bool:
-    check = "import ensurepip, ssl, sys, venv; sys.exit(sys.prefix != sys.base_prefix)"
-    return subprocess.run([path, "-I", "-c", check], capture_output=True, check=False).returncode == 0
-
-
-def _path(context: Context, pythons: dict[str, str]) -> str:
+def _path(context: Context, usable: dict[str, str]) -> str:
     """Return a search path on which each Python is found before any launcher that goes by its name."""
     folders = [
         str(context.tools),
-        *(str(Path(path).parent) for path in pythons.values()),
+        *(str(Path(path).parent) for path in usable.values()),
         os.environ.get("PATH", os.defpath),
     ]
     return ":".join(dict.fromkeys(folders))
 
 
-def _home(context: Context, pythons: dict[str, str]) -> Path:
+def _home(context: Context, usable: dict[str, str]) -> Path:
     """Return a home folder for ansible-test's environments, one for each set of versions, with the user's settings for pip."""
-    inputs = "\n".join([version("ansible-core"), *(os.path.realpath(path) for path in pythons.values())])
+    inputs = "\n".join([version("ansible-core"), *(os.path.realpath(path) for path in usable.values())])
     home = context.cache / "sanity" / hashlib.sha256(inputs.encode()).hexdigest()[:16]
     home.mkdir(parents=True, exist_ok=True)
     settings = [
@@ -197,14 +184,14 @@ def _home(context: Context, pythons: dict[str, str]) -> Path:
     return home
 
 
-def _prime(context: Context, home: Path, pythons: dict[str, str], make: Callable[[], Done]) -> None:
+def _prime(context: Context, home: Path, usable: dict[str, str], make: Callable[[], Done]) -> None:
     """Let ansible-test make its environments, once; the mark is written last, so an interrupted run is made up for."""
     mark = home / "complete"
     if mark.exists():
         return
     folder = home / ".ansible/test/cache"
     folder.mkdir(parents=True, exist_ok=True)
-    for release in context.run(sys.executable, "-c", _PIP_VERSION, *pythons).output.split():
+    for release in context.run(sys.executable, "-c", _PIP_VERSION, *usable).output.split():
         (folder / f"get_pip_{release.replace('.', '_')}.py").write_text(_GET_PIP)
     done = make()
     if done.code:

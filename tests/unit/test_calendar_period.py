@@ -72,22 +72,93 @@ def test_the_period_is_the_shortest_gap(times, period):
 
 
 @pytest.mark.parametrize(
-    ("keys", "period", "seconds", "retries"),
+    ("keys", "period", "retries", "longest_try"),
     [
-        ({}, 86400, 82080, 3),
-        ({"retries": 10}, 86400, 82080, 10),
-        ({"retries": 0}, 86400, 82080, 0),
-        ({}, 60, 57, 0),
-        ({"restart_sec": "20s"}, 60, 57, 2),
-        ({"restart_sec": "0s", "retries": 3}, 60, 57, 3),
-        ({}, 1, 1, 0),
+        # The start that is refused comes after one pause more than there are retries.
+        ({}, 86400, 3, 5340),
+        ({"retries": 10}, 86400, 10, 3600),
+        ({"retries": 0}, 86400, 0, 21540),
+        # Where nothing bounds a try, each may take a minute; 240 s of pauses alone would leave 11 s.
+        ({}, 300, 1, 60),
+        ({"retries": 3}, 300, 3, 11),
+        ({}, 120, 0, 54),
+        ({}, 60, 0, -3),
+        ({}, 1, 0, -59),
+        # What is written about retries wants one, also when it must be short.
+        ({"restart": "on-failure"}, 200, 2, 3),
+        ({"restart_sec": "20s"}, 60, 1, 8),
+        ({"restart_sec": "0s", "retries": 3}, 60, 3, 14),
+        ({"restart_sec": "0s", "retries": 10**18}, 60, 10**18, 0),
+        # A written timeout bounds each try, whatever it does.
+        ({"timeout_start_sec": "50s"}, 300, 1, None),
+        ({"timeout_start_sec": "10s"}, 300, 3, None),
+        ({"timeout_start_sec": "40s", "exec_start_pre": ["/b"]}, 300, 1, None),
+        ({"timeout_start_sec": "2min"}, 300, 0, None),
+        ({"timeout_start_sec": "infinity"}, 300, 1, 60),
+        ({"timeout_start_sec": "0"}, 300, 1, 60),
+        ({"directives": {"Service": {"TimeoutStartSec": "10s"}}}, 300, 3, None),
+        ({"directives": {"Service": {"RestartSec": "2min"}}}, 300, 0, 120),
+        ({"directives": {"Service": {"RestartSec": "soon"}}}, 300, 1, 60),
+        # Pauses that grow: 10, 31.6, 100 and 100 s.
+        ({"restart_sec": "10s", "restart_steps": 2, "restart_max_delay_sec": "100s", "retries": 3}, 300, 3, 10),
+        ({"restart_sec": "10s", "restart_steps": 2, "restart_max_delay_sec": "100s"}, 300, 1, 99),
+        # Two starts are nearer to each other than the period when each is late by a random time.
+        ({"directives": {"Timer": {"RandomizedDelaySec": "1min"}}}, 300, 0, 120),
+        ({"directives": {"Timer": {"RandomizedDelaySec": "5min"}}}, 300, 0, -60),
+        # The user's own start limit.
+        ({"start_limit_interval_sec": "1h"}, 300, 3, 840),
+        ({"start_limit_interval_sec": "1h", "start_limit_burst": 5}, 300, 4, None),
     ],
 )
-def test_retries_stay_inside_the_period(keys, period, seconds, retries):
+def test_retries_stay_inside_the_period(keys, period, retries, longest_try):
     window = retry_window(job(**keys), period)
-    assert (round(window.seconds), window.retries) == (seconds, retries)
+    found = None if window.longest_try == float("inf") else int(window.longest_try)
+    assert (window.retries, found) == (retries, longest_try)
 
 
-def test_more_retries_than_fit_are_refused():
-    with pytest.raises(ValueError, match=r"at most 0 \(a retry every 1min, the job every 60 s\)"):
-        retry_window(job(retries=1), 60)
+@pytest.mark.parametrize(
+    ("keys", "period", "seconds"),
+    [
+        # Where nothing bounds a try: a quarter of the period, or tries of an hour, and always over by the next time.
+        ({}, 86400, 21600),
+        ({}, 7 * 86400, 151200),
+        ({}, 6 * 3600, 14640),
+        ({}, 3600, 3420),
+        # As late as a timer may be by itself, where there is room for it.
+        ({}, 300, 240),
+        ({"directives": {"Timer": {"AccuracySec": "1s"}}}, 300, 285),
+        ({"retries": 3}, 300, 285),
+        ({"retries": 3, "restart_sec": "10s"}, 300, 285),
+        # What the tries need, their ends included, and a minute.
+        ({"timeout_start_sec": "10min"}, 86400, 4 * (60 + 600.5 + 90) + 60),
+        ({"timeout_start_sec": "10min", "timeout_stop_sec": "5s", "retries": 1}, 86400, 2 * (60 + 600.5 + 5) + 60),
+        ({"timeout_start_sec": "50s"}, 300, 240),
+        ({"timeout_start_sec": "80s", "timeout_stop_sec": "1s"}, 300, 285),
+        ({"directives": {"Timer": {"RandomizedDelaySec": "30min"}}}, 3600, 1710),
+        ({"directives": {"Timer": {"RandomizedDelaySec": "30min", "FixedRandomDelay": "yes"}}}, 3600, 3420),
+        # The user's own.
+        ({"start_limit_interval_sec": "2d"}, 86400, 2 * 86400),
+    ],
+)
+def test_the_window_is_as_long_as_the_tries_need(keys, period, seconds):
+    assert retry_window(job(**keys), period).seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("keys", "period", "message"),
+    [
+        ({"retries": 1}, 60, r"at most 0 \(a retry every 1min, the job every 60 s\)"),
+        ({"retries": 4}, 300, r"at most 3 \(a retry every 1min, the job every 300 s\)"),
+        (
+            {"retries": 3, "timeout_start_sec": "50s"},
+            300,
+            r"at most 1 \(a retry every 1min, each try up to 50 s, the job every 300 s\)",
+        ),
+        ({"restart": "on-failure"}, 60, "at most 0 "),
+        ({"restart_sec": "1min"}, 60, "at most 0 "),
+        ({"retries": 10**18}, 300, "at most 3 "),
+    ],
+)
+def test_more_retries_than_fit_are_refused(keys, period, message):
+    with pytest.raises(ValueError, match=message):
+        retry_window(job(**keys), period)

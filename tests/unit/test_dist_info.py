@@ -11,15 +11,18 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.direct_references import DirectUrl
 from ansible_collections.stability.baseline.plugins.module_utils.dist_info import (
     Distribution,
     Integrity,
     installed_distributions,
     leftovers,
     removable,
+    requirements_of,
     verify_files,
     without_shared,
 )
+from ansible_collections.stability.baseline.plugins.module_utils.file_hashes import FileHashes
 from ansible_collections.stability.baseline.plugins.module_utils.names import normalised
 
 
@@ -63,11 +66,11 @@ def test_distributions_are_found_by_normalised_name(tmp_path: Path) -> None:
 
 def test_direct_references_and_records_are_seen(tmp_path: Path) -> None:
     one = install(tmp_path, "one", "1")
-    assert (one.recorded, one.direct) == (True, False)
+    assert (one.recorded, one.origin) == (True, None)
     Path(one.path, "direct_url.json").write_text("{}")
     Path(one.path, "RECORD").unlink()
     (again,) = installed_distributions([str(tmp_path)])["one"]
-    assert (again.recorded, again.direct) == (False, True)
+    assert (again.recorded, again.origin) == (False, DirectUrl(""))
 
 
 def test_files_as_recorded(tmp_path: Path) -> None:
@@ -105,6 +108,45 @@ def test_lines_of_a_record(tmp_path: Path, line: str, integrity: Integrity) -> N
     record = Path(one.path, "RECORD")
     record.write_text(record.read_text() + line)
     assert verify_files(one) == integrity
+
+
+def test_a_record_that_cannot_be_read_is_that_of_no_file(tmp_path: Path) -> None:
+    one = install(tmp_path, "one", "1", record='"one.py,,\n' + "x" * 200_000)
+    assert verify_files(one) == Integrity(missing=("one-1.dist-info/INSTALLER",))
+
+
+def test_a_file_that_is_gone_when_it_is_to_be_read_is_missing(tmp_path: Path) -> None:
+    class Late(FileHashes):
+        def digest(self, path: str, status: os.stat_result, algorithm: str) -> str:
+            os.unlink(path)
+            return super().digest(path, status, algorithm)
+
+    one = install(tmp_path, "one", "1", {"one.py": b"x"})
+    assert "one.py" in verify_files(one, Late()).missing
+
+
+def test_requirements_are_read_from_the_head_of_the_metadata(tmp_path: Path) -> None:
+    one = install(tmp_path, "one", "1")
+    assert requirements_of(one) == []
+    Path(one.path, "METADATA").write_text(
+        "Name: one\nLicense: a\n Requires-Dist: text\nRequires-Dist: a>1\nrequires-dist:b\n\nRequires-Dist: c\n"
+    )
+    assert requirements_of(one) == ["a>1", "b"]
+    Path(one.path, "METADATA").unlink()
+    assert requirements_of(one) == []
+
+
+def test_requirements_in_the_form_of_setuptools(tmp_path: Path) -> None:
+    (tmp_path / "one.egg-info").mkdir()
+    text = "a>=1\n\n[fast]\nb\n\n[:os_name == 'nt']\nc\n\n[fast:os_name == 'nt']\nd\n"
+    (tmp_path / "one.egg-info" / "requires.txt").write_text(text)
+    (one,) = installed_distributions([str(tmp_path)])["one"]
+    assert requirements_of(one) == [
+        "a>=1",
+        'b ; extra == "fast"',
+        "c ; (os_name == 'nt')",
+        "d ; (os_name == 'nt') and extra == \"fast\"",
+    ]
 
 
 def test_what_is_no_plain_file_is_changed_and_not_read(tmp_path: Path) -> None:

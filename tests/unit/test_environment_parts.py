@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 
 import packaging.markers
@@ -31,12 +32,10 @@ from ansible_collections.stability.baseline.plugins.module_utils.environment_loc
 from ansible_collections.stability.baseline.plugins.module_utils.environment_marks import (
     CHECKING,
     Journal,
-    read_generation,
+    Mark,
     read_journal,
-    remove_journal,
-    restore_generation,
-    write_generation,
-    write_journal,
+    read_mark,
+    write_mark,
 )
 from ansible_collections.stability.baseline.plugins.module_utils.interpreters import ask_interpreter
 from ansible_collections.stability.baseline.plugins.module_utils.virtual_environments import holds_environment
@@ -44,33 +43,50 @@ from ansible_collections.stability.baseline.plugins.module_utils.virtual_environ
 
 def test_each_generation_is_a_new_one(tmp_path: Path) -> None:
     place = str(tmp_path)
-    assert read_generation(place) is None
-    write_generation(place)
-    first = read_generation(place)
-    write_generation(place)
-    second = read_generation(place)
-    assert first is not None and second is not None
-    assert re.fullmatch(r"[0-9a-f]{32}", json.loads(second)["generation"])
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", json.loads(second)["changed_at"])
-    assert json.loads(first)["generation"] != json.loads(second)["generation"]
-    restore_generation(place, first)
-    assert read_generation(place) == first
-    restore_generation(place, None)
-    assert read_generation(place) is None
+    assert read_mark(place) is None
+    first = write_mark(place, 1, "")
+    assert read_mark(place) == first
+    second = write_mark(place, 2, first.generation, rolled_back=True)
+    assert read_mark(place) == second
+    assert (second.number, second.previous, second.rolled_back) == (2, first.generation, True)
+    assert re.fullmatch(r"[0-9a-f]{32}", second.generation) and second.generation != first.generation
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", str(second.changed_at))
 
 
 @pytest.mark.parametrize(
-    "journal",
-    [Journal("creating"), Journal(CHECKING, {"a": "1", "b": None}, ("x conflicts",)), Journal("installing", {}, ())],
+    ("content", "mark"),
+    [
+        ("", None),
+        ("[]", None),
+        ('{"generation": "first"}', None),
+        ('{"generation": "../../etc"}', None),
+        (f'{{"generation": "{"a" * 32}"}}', Mark("a" * 32)),
+        (
+            f'{{"generation": "{"a" * 32}", "number": "7", "previous": "../x", "changed_at": 1, "rolled_back": 1}}',
+            Mark("a" * 32),
+        ),
+    ],
 )
-def test_a_journal_is_read_as_it_was_written(tmp_path: Path, journal: Journal) -> None:
-    place = str(tmp_path)
-    assert read_journal(place) is None
-    write_journal(place, journal)
-    assert read_journal(place) == journal
-    remove_journal(place)
-    remove_journal(place)
-    assert read_journal(place) is None
+def test_a_mark_that_nobody_can_trust(tmp_path: Path, content: str, mark: Mark | None) -> None:
+    (tmp_path / "stability-generation.json").write_text(content)
+    assert read_mark(str(tmp_path)) == mark
+
+
+@pytest.mark.parametrize(
+    ("content", "journal"),
+    [
+        ('{"phase": "creating"}', Journal("creating")),
+        (
+            '{"phase": "checking", "before": {"a": "1", "b": null}, "conflicts": ["x conflicts"]}',
+            Journal(CHECKING, {"a": "1", "b": None}, ("x conflicts",)),
+        ),
+        ('{"phase": "installing", "before": {}, "conflicts": []}', Journal("installing", {}, ())),
+    ],
+)
+def test_the_journal_of_a_version_that_changed_in_place(tmp_path: Path, content: str, journal: Journal) -> None:
+    assert read_journal(str(tmp_path)) is None
+    (tmp_path / "stability-change.json").write_text(content)
+    assert read_journal(str(tmp_path)) == journal
 
 
 @pytest.mark.parametrize(
@@ -229,8 +245,9 @@ def test_files_and_programs_are_those_of_the_user(tmp_path: Path) -> None:
     open_to_all = tmp_path / "open"
     open_to_all.mkdir(mode=0o777)
     open_to_all.chmod(0o777)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
+    for parent in takewhile(lambda folder: folder != Path(tempfile.gettempdir()), tmp_path.parents):
         parent.chmod(0o755)
+    tmp_path.chmod(0o755)
     with acting_as(NOBODY):
         (open_to_all / "mine").write_text("x")
         with pytest.raises(PermissionError):

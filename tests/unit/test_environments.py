@@ -45,6 +45,9 @@ def test_everything_that_may_be_said() -> None:
                 "requirements_content": "# lock\nclick==8.1.7\n",
                 "reinstall": "always",
                 "pip_check": "strict",
+                "imports": "ignore",
+                "installer": "uv",
+                "locked": "yes",
                 "smoke_test": ["{python}", "-m", "pytest"],
                 "stop_before_switch": "false",
                 "index_url": "https://me:secret@example.org/simple",
@@ -58,8 +61,9 @@ def test_everything_that_may_be_said() -> None:
     )
     assert environment.virtualenv == VENV
     assert [pin.requirement for pin in environment.pins] == ["flask==3.0.3", "requests[socks]==2.32.3", "click==8.1.7"]
-    assert (environment.no_index, environment.require_hashes) == (True, False)
+    assert (environment.no_index, environment.require_hashes, environment.locked) == (True, False, True)
     assert environment.find_links == ("/opt/wheelhouse",)
+    assert (environment.imports, environment.installer) == ("ignore", "uv")
     assert environment.option("pins") == "stability_environments[0].pins"
     assert environment.smoke_test == ("{python}", "-m", "pytest")
 
@@ -93,9 +97,9 @@ def test_defaults() -> None:
             f"stability_environments[0].zzz: found an unknown key; expected a key of an environment. The keys are {', '.join(KEYS)}.",
         ),
         (
-            [item(locked=True)],
-            "stability_environments[0].locked: found a key of a later version; expected a key of this version. "
-            "Here distributions that nothing pins are left alone; take the key out.",
+            [item(interpreter="/usr/bin/python3")],
+            "stability_environments[0].interpreter: found a key of a later version; expected a key of this version. "
+            "Here only virtual environments are changed; name one with virtualenv.",
         ),
         (
             [item(stop_before_switch="true")],
@@ -177,7 +181,7 @@ def test_defaults() -> None:
         ),
         (
             [item(state="absent")],
-            'stability_environments[0].state: found "absent"; expected one of present. Choose one of them.',
+            'stability_environments[0].state: found "absent"; expected one of present, rolled_back. Choose one of them.',
         ),
         (
             [item(pins=["a==1", "A==2"])],

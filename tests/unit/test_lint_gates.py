@@ -26,6 +26,7 @@ from ansible_collections.stability.baseline.tests.lint import (
 )
 from ansible_collections.stability.baseline.tests.lint.documents import Row
 from ansible_collections.stability.baseline.tests.lint.findings import Finding, Tree
+from ansible_collections.stability.baseline.tests.matrix import matrix, page, records
 
 HEADER = "# SPDX-License-Identifier: GPL-3.0-or-later\n"
 
@@ -446,3 +447,19 @@ def test_a_folder_that_is_no_checkout_is_refused_in_words(
     monkeypatch.setattr("sys.argv", ["run", "links"])
     assert runner.main() == 1
     assert "lint: git cannot list the files of" in capsys.readouterr().err
+
+
+def test_what_is_said_to_be_tested_is_what_the_records_say(tmp_path: Path) -> None:
+    passed = records.Record(records.PASSED, "2026-01-02", "c", "d", 7, 5, 60, passed=3)
+    (tmp_path / "docs").mkdir()
+    records.save({"molecule/services/trixie": passed}, tmp_path / records.PATH)
+    found = records.load(tmp_path / records.PATH)
+    claim = page.claim(matrix.load(), found)
+    good = {str(page.PATH): page.render(matrix.load(), found), "README.md": f"# A\n\n{claim}\n"}
+    assert documents.tested(tree_of(tmp_path, good)) == []
+    edited = documents.tested(tree_of(tmp_path, {str(page.PATH): "by hand\n"}))
+    assert [str(finding).partition(":1: ")[0] for finding in edited] == ["docs/matrix.md"]
+    old = documents.tested(tree_of(tmp_path, {**good, "README.md": "Tested on Debian 12.\n"}))
+    assert "Debian 13" in str(old[0]) and len(old) == 1
+    (tmp_path / records.PATH).unlink()
+    assert documents.tested(Tree.of_folder(tmp_path)) == []

@@ -33,9 +33,20 @@ def test_a_manifest_is_read_back(folder):
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"units": {"a.service": {}}}', '{"units": {"a": {"service": "a", "started": 5}}}']
 )
-def test_a_manifest_that_cannot_be_understood_counts_as_lost(folder, text):
+def test_a_manifest_that_cannot_be_understood_is_told(folder, text):
+    """Taken for empty, it would make the next run forget which unit files of others are kept."""
     (folder / "units.json").write_text(text)
-    assert m.read_manifest() == m.Manifest()
+    with pytest.raises(m.Unreadable) as caught:
+        m.read_manifest()
+    assert str(caught.value) == (
+        f"{folder}/units.json cannot be understood, so nothing was touched. Restore it from a backup, or move it away: then units "
+        f"of the baseline are known by their first line only, and what is kept in {m.REPLACED} has to be put back by hand."
+    )
+
+
+def test_a_manifest_of_an_earlier_version_may_lack_what_came_later(folder):
+    (folder / "units.json").write_text('{"units": {"a.service": {"service": "a"}}}')
+    assert m.read_manifest() == m.Manifest({"a.service": m.Entry("a")})
 
 
 @pytest.mark.parametrize(

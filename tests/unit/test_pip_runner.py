@@ -30,7 +30,7 @@ PLATFORM = "numpy 1.26.0 is not supported on this platform"
 def test_lines_of_pip_check() -> None:
     lines = ["WARNING: something", OLD, f"{MISSING}\n", PLATFORM, "No broken requirements found."]
     assert [(conflict.text, conflict.key) for conflict in parse_conflicts(lines)] == [
-        (OLD, ("version", "flask", "Werkzeug>=3.0.0")),
+        (OLD, ("version", "flask", "werkzeug>=3.0.0")),
         (MISSING, ("missing", "flask", "click")),
         (PLATFORM, ("platform", "numpy", "")),
     ]

@@ -50,6 +50,15 @@ def refused(text: str) -> str:
         (f"a==1 --hash sha256:{A.upper()}", [f"a==1 --hash=sha256:{A}"]),
         (f"a==1 --hash=sha512:{A}{A}", [f"a==1 --hash=sha512:{A}{A}"]),
         ("a==1 \\", ["a==1"]),
+        (
+            f"A[x] @ https://example.org/a-1-py3-none-any.whl#sha256={A} ; python_version > '3'",
+            [f"a[x] @ https://example.org/a-1-py3-none-any.whl#sha256={A}"],
+        ),
+        (
+            f"a@https://example.org/a-1.tar.gz --hash=sha256:{A}",
+            [f"a @ https://example.org/a-1.tar.gz --hash=sha256:{A}"],
+        ),
+        ("a @ file:///opt/a-1-py3-none-any.whl", ["a @ file:///opt/a-1-py3-none-any.whl"]),
         ("# a comment is not continued \\\na==1", ["a==1"]),
         ("", []),
     ],
@@ -67,7 +76,11 @@ def test_a_pin_knows_the_first_line_of_its_place() -> None:
 
 PINNED = "expected a requirement pinned with =="
 WHEEL = "Build a wheel, pin name==version and give its folder as find_links"
-FLATTEN = "Write its pins out here, as pip freeze or pip-compile do"
+IN_A_FILE = "Write its pins out here, or give a file on the host as requirements, where it may stand"
+NAMELESS = (
+    "An address says no project. Write name @ https://…#sha256=<digits>, or name @ file:///… for a wheel on the host"
+)
+F = "https://example.org/flask-3.0.3-py3-none-any.whl"
 
 
 @pytest.mark.parametrize(
@@ -82,14 +95,26 @@ FLATTEN = "Write its pins out here, as pip freeze or pip-compile do"
         ("flask=2.0", f"{PINNED}. It cannot be read: '=2.0' has no operator and version"),
         ("flask==two", f"{PINNED}. It cannot be read: 'two' is not a version of PEP 440"),
         ("flask==2.0; os == 'nt'", f"{PINNED}. It cannot be read: the marker \"os == 'nt'\" uses os, which is no marker variable"),
-        ("flask @ https://example.org/f.whl", f"{PINNED}. An address pins no version. {WHEEL}"),
-        ("git+https://example.org/f", f"{PINNED}. An address pins no version. {WHEEL}"),
-        ("./flask-3.0.3-py3-none-any.whl", f"{PINNED}. An address pins no version. {WHEEL}"),
-        ("flask-3.0.3.tar.gz", f"{PINNED}. An address pins no version. {WHEEL}"),
+        ("git+https://example.org/f", f"{PINNED}. {NAMELESS}"),
+        ("./flask-3.0.3-py3-none-any.whl", f"{PINNED}. {NAMELESS}"),
+        ("flask-3.0.3.tar.gz", f"{PINNED}. {NAMELESS}"),
+        (F, f"{PINNED}. {NAMELESS}"),
+        (f"flask @ {F}", "expected an address with a hash. What it leads to may change. Add #sha256=<64 hexadecimal digits>"),
+        ("flask @ file:///opt/flask-3.0.3.tar.gz", "expected an address with a hash. What it leads to may change. Add #sha256=<64 hexadecimal digits>"),
+        (f"flask @ {F}#egg=flask", "expected an address with nothing but a hash behind #. Write #sha256=<64 hexadecimal digits>"),
+        (f"flask @ {F}#sha256={A}0", "expected an address with nothing but a hash behind #. Write #sha256=<64 hexadecimal digits>"),
+        (f"click @ {F}#sha256={A}", f"expected the address of an archive of click, with its version in the file's name. {WHEEL}"),
+        ("flask @ https://example.org/main.zip", f"expected the address of an archive of flask, with its version in the file's name. {WHEEL}"),
+        (f"flask @ git+https://example.org/f@{'a' * 40}", "expected the address of an archive. A commit says neither a version nor what it is built "
+         f"with. {WHEEL}"),
+        ("flask @ ftp://example.org/f.whl", "expected an address: https://…, http://… or file:///…. Write the whole address"),
+        ("flask @ ./flask-3.0.3-py3-none-any.whl", "expected an address: https://…, http://… or file:///…. Write the whole address"),
+        (f"flask @ {F.replace('//', '//me:secret@')}#sha256={A}", "expected an address without credentials. Pin name==version and give the index as index_url"),
         ("-e .", f"{PINNED}, no option of pip. What is editable has no version to pin. {WHEEL}"),
         ("--editable=.", f"{PINNED}, no option of pip. What is editable has no version to pin. {WHEEL}"),
-        ("-r more.txt", f"{PINNED}, no option of pip. {FLATTEN}"),
-        ("-c limits.txt", f"{PINNED}, no option of pip. {FLATTEN}"),
+        ("-r more.txt", f"{PINNED}, no option of pip. {IN_A_FILE}"),
+        ("-rmore.txt", f"{PINNED}, no option of pip. {IN_A_FILE}"),
+        ("-c limits.txt", f"{PINNED}, no option of pip. {IN_A_FILE}"),
         ("--extra-index-url x", f"{PINNED}, no option of pip. Take the line out and give the option extra_index_urls"),
         ("--no-binary :all:", f"{PINNED}, no option of pip. Take the line out"),
         ("a==1 --global-option=x", "expected no option but --hash. Take --global-option out"),
@@ -155,6 +180,11 @@ def together(text: str, require_hashes: bool = False) -> tuple[list[str], list[s
         ("a[x]==1\na[y]==1", ["a[x,y]==1"]),
         (f"a==1\na==1 --hash=sha256:{A}", [f"a==1 --hash=sha256:{A}"]),
         (f"a==1 --hash=sha256:{A} --hash=sha256:{B}\na==1 --hash=sha256:{A}", [f"a==1 --hash=sha256:{A}"]),
+        (
+            f"a==1 --hash=sha256:{A}\nb @ https://example.org/b-1.zip#sha256={B}",
+            [f"a==1 --hash=sha256:{A}", f"b @ https://example.org/b-1.zip#sha256={B}"],
+        ),
+        (f"a==1\nb @ https://example.org/b-1.zip#sha256={B}", ["a==1", f"b @ https://example.org/b-1.zip#sha256={B}"]),
     ],
 )
 def test_one_pin_for_each_project(text: str, lines: list[str]) -> None:
@@ -173,6 +203,11 @@ def test_one_pin_for_each_project(text: str, lines: list[str]) -> None:
             "a==1+x\na==1",
             False,
             'lock, line 2: found "a==1"; expected the version of lock, line 1 (a==1+x). Pin each project once.',
+        ),
+        (
+            "a==1\na @ file:///a-1-py3-none-any.whl",
+            False,
+            'lock, line 2: found "a @ file:///a-1-py3-none-any.whl"; expected the origin of lock, line 1 (a==1). Pin each project once.',
         ),
         (
             f"a==1 --hash=sha256:{A}\na==1 --hash=sha256:{B}",

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
+
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
@@ -78,9 +81,25 @@ REFUSED = [
         '.restart (api): found "alway"; expected one of no, always, on-success, on-failure, '
         "on-abnormal, on-abort, on-watchdog. Choose one of them.",
     ),
+    ({"description": date(2024, 1, 1)}, f".description (api): found 2024-01-01; expected text. {QUOTE}"),
+    ({"on_calendar": [750]}, f".on_calendar[0] (api): found 750; expected text. {QUOTE}"),
+    (
+        {"environment": {"RELEASE": date(2024, 1, 1)}},
+        f".environment.RELEASE (api): found a value that is not shown; expected text. {QUOTE}",
+    ),
+    (
+        {"environment": {True: "x"}},
+        f".environment (api): found true; expected a name of letters, digits and _. {QUOTE}",
+    ),
     ({"restart_sec": 90}, f".restart_sec (api): found 90; {SPAN}"),
     ({"restart_sec": True}, f".restart_sec (api): found true; {SPAN}"),
     ({"restart_sec": "5 sheep"}, f'.restart_sec (api): found "5 sheep"; {SPAN_UNIT}'),
+    ({"restart_sec": "\uff15s"}, f'.restart_sec (api): found "\uff15s"; {SPAN_UNIT}'),
+    ({"memory_max": "\u0661\u0662M"}, f'.memory_max (api): found "\u0661\u0662M"; {SIZE}'),
+    (
+        {"tasks_max": "\u0661\u0662"},
+        '.tasks_max (api): found "\u0661\u0662"; expected a number, soft:hard or infinity. Write a number, or quote soft:hard.',
+    ),
     ({"umask": 23}, f".umask (api): found 23; expected an octal mode in quotes, such as '0027'. {QUOTE}"),
     ({"memory_max": "512MB"}, f'.memory_max (api): found "512MB"; {SIZE}'),
     (
@@ -130,16 +149,16 @@ REFUSED = [
     ),
     (
         {"credentials": "x"},
-        '.credentials (api): found "x"; expected a mapping of names to absolute paths. Write name: /path.',
+        ".credentials (api): found a value that is not shown; expected a mapping of names to absolute paths. Write name: /path.",
     ),
     (
         {"credentials": {"a/b": "/x"}},
         '.credentials (api): found "a/b"; expected a name of letters, digits and _.-. Rename the credential.',
     ),
-    ({"credentials": {"a": "x"}}, f'.credentials.a (api): found "x"; {ABSOLUTE}'),
+    ({"credentials": {"a": "x"}}, f".credentials.a (api): found a value that is not shown; {ABSOLUTE}"),
     (
         {"directives": []},
-        ".directives (api): found []; expected a mapping of sections. Write {Service: {Directive: value}}.",
+        ".directives (api): found a value that is not shown; expected a mapping of sections. Write {Service: {Directive: value}}.",
     ),
     (
         {"directives": {"Srvice": {}}},
@@ -147,11 +166,22 @@ REFUSED = [
     ),
     (
         {"directives": {"Unit": "x"}},
-        '.directives.Unit (api): found "x"; expected a mapping of directives. Write {Directive: value}.',
+        ".directives.Unit (api): found a value that is not shown; expected a mapping of directives. Write {Directive: value}.",
     ),
     (
         {"directives": {"Unit": {"a b": "x"}}},
         '.directives.Unit (api): found "a b"; expected the name of a directive. Write it as in the man page.',
+    ),
+    *(
+        (
+            {"directives": {"Service": {name: [value]}}},
+            f".directives.Service.{name}[0] (api): found a value that is not shown; {expected}",
+        )
+        for name in ("Environment", "PassEnvironment", "SetCredential", "SetCredentialEncrypted", "ExecStartPost")
+        for value, expected in (
+            ({"DB_PASSWORD": "x"}, "expected text. Write one line of text."),
+            ("A=x\ny", "expected one line of text. Take the line break or NUL out."),
+        )
     ),
     ({"directives": {"Service": {"Nice": 5}}}, f".directives.Service.Nice (api): found 5; expected text. {QUOTE}"),
     (
@@ -206,6 +236,14 @@ REFUSED = [
         '.settle_sec (api): found "infinity"; expected a time span that ends, such as 8s. '
         "The run would wait for ever; write how long it may take.",
     ),
+    *(
+        (
+            {key: number},
+            f'.{key} (api): found "{number}"; expected the number of a user or group, below 4294967295 and not 65535. '
+            "Nothing can run with another number; correct it.",
+        )
+        for key, number in (("user", "4294967295"), ("user", "65535"), ("group", "99999999999"))
+    ),
     ({"user": "\u00b2"}, f'.user (api): found "\u00b2"; {ACCOUNT}'),
     (
         {"start_limit_burst": "9" * 20},
@@ -248,6 +286,7 @@ REFUSED = [
         {"state": "gone"},
         '.state (api): found "gone"; expected one of started, stopped, absent. Choose one of them.',
     ),
+    ({"name": 7}, f".name: found 7; expected letters, digits and :_.-. {QUOTE}"),
     ({"name": "a b"}, '.name (a b): found "a b"; expected letters, digits and :_.-. Rename the service.'),
     (
         {"name": "systemd-journald"},
@@ -263,16 +302,69 @@ REFUSED = [
         '.name (api.service): found "api.service"; expected a name without the unit\'s suffix. Take the suffix out.',
     ),
     (
-        {"name": "api@"},
-        '.name (api@): found "api@"; expected the name of one service. '
-        "Template units are not part of this version; write one service for each instance.",
+        {"type": "oneshot", "restart": "on-failure"},
+        '.type (api): found "oneshot"; expected a type under which the unit stays up. Write on_calendar for a scheduled job, '
+        "or directives: {Service: {RemainAfterExit: 'yes'}} for what is done once.",
     ),
+    (
+        {"name": "api@b"},
+        '.name (api@b): found "api@b"; expected the name of a template. Write api@, and instances: [b].',
+    ),
+    (
+        {"name": "api@", "instances": ["x" * 200]},
+        f'.instances (api@): found "{"x" * 118}…; expected at most 200 characters together with the name. '
+        "systemd makes files of such names; shorten it.",
+    ),
+    *(
+        (
+            {"name": "api@", "drop_in": True, key: value},
+            f".{key} (api@): found {json.dumps(value)}; expected no such key for a drop-in over a template. "
+            "A drop-in is for all instances of a template, and switches none; take it out.",
+        )
+        for key, value in {"state": "started", "enabled": True, "restart_on": ["/srv"], "settle_sec": "1s"}.items()
+    ),
+    (
+        {"instances": ["one"]},
+        '.instances (api): found ["one"]; expected instances of a template unit. Put an @ behind the name, or take instances out.',
+    ),
+    (
+        {"name": "api@", "instances": ["one", "two", "one"]},
+        '.instances[2] (api@): found "one"; expected each instance once. Take one of the two out.',
+    ),
+    (
+        {"name": "api@", "instances": ["a b"]},
+        '.instances[0] (api@): found "a b"; expected letters, digits and :_.\\@-. Escape others as systemd-escape(1) prints them.',
+    ),
+    ({"name": "api@", "instances": [1]}, f".instances[0] (api@): found 1; expected text. {QUOTE}"),
+    (
+        {"name": "api@", "instances": ["x", "y"], "health": {"tcp": "127.0.0.1:80%i"}},
+        '.health.tcp (api@): found "127.0.0.1:80x"; expected host:port. Write 127.0.0.1:8000.',
+    ),
+    (
+        {"drop_in": True, "wanted_by": "default.target"},
+        '.wanted_by (api): found "default.target"; expected a key of a drop-in. '
+        "It is for units of this collection; take it out.",
+    ),
+    (
+        {"drop_in": True, "on_calendar": "daily"},
+        '.on_calendar (api): found "daily"; expected a key of a drop-in. It is for units of this collection; take it out.',
+    ),
+    (
+        {"drop_in": True, "directives": {"Install": {"Alias": "b.service"}}},
+        '.directives.Install (api): found {"Alias": ["b.service"]}; expected no section Install for a drop-in. '
+        "Use enabled; systemd reads [Install] only in the unit file.",
+    ),
+    ({"drop_in": "maybe"}, '.drop_in (api): found "maybe"; expected true or false. Write true or false.'),
 ]
 REFUSED_JOBS = [
     ({"type": "exec"}, '.type (api): found "exec"; expected oneshot for a scheduled job. Take the key type out.'),
     (
         {"retries": 2, "restart": "no"},
         ".retries (api): found 2; expected no retries with restart: 'no'. Take one of the two out.",
+    ),
+    (
+        {"retries": 0, "restart": "on-failure"},
+        ".restart (api): found \"on-failure\"; expected restart: 'no' with retries: 0. Take one of the two out.",
     ),
     (
         {"health": {"tcp": "a:1"}},
@@ -341,6 +433,16 @@ def test_an_absent_service_needs_its_name_only():
     ]
 
 
+def test_a_unit_of_the_system_may_lose_its_drop_in():
+    """What is not ours is refused on the host."""
+    assert parse_services([{"name": "ssh", "state": "absent"}])[0].is_absent
+
+
+def test_specifiers_in_names_of_other_units_are_systemds_own():
+    (service,) = parse_services([{**BASE, "on_failure": "alert@%n.service"}])
+    assert service.values["on_failure"] == ["alert@%n.service"]
+
+
 def test_a_name_stands_once():
     assert messages([BASE, BASE]) == [
         'stability_services[1].name: found "api"; expected a name that no other service has (stability_services[0] has it). '
@@ -355,25 +457,31 @@ def test_defaults_are_those_of_its_kind():
     assert (daemon.switched_unit, job.switched_unit) == ("api.service", "nightly.timer")
 
 
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"directives": {"Service": {"RemainAfterExit": "yes"}}},
+        {"state": "stopped"},
+        {"name": "api@", "instances": []},
+    ],
+)
+def test_a_oneshot_unit_that_need_not_stay_up_is_fine(difference):
+    assert parse_services([{**BASE, "type": "oneshot", "restart": "no", **difference}])
+
+
 def test_a_job_without_retries_is_not_restarted():
     assert parse_services([{**JOB, "retries": 0}])[0].values["restart"] == "no"
 
 
+@pytest.mark.parametrize(("said", "kept"), [(False, False), ("no", False), (True, True)])
+def test_of_an_absent_service_it_counts_what_drop_in_says(said, kept):
+    (service,) = parse_services([{"name": "api", "state": "absent", "drop_in": said}])
+    assert ("drop_in" in service.given) is kept
+
+
 def test_a_survey_may_give_text_for_booleans_and_numbers():
-    service = parse_services([{**BASE, "enabled": "false", "start_limit_burst": "7"}])[0]
+    service = parse_services(
+        [{**BASE, "enabled": "false", "start_limit_burst": "7", "start_limit_interval_sec": "1h"}]
+    )[0]
     assert service.values["enabled"] is False
     assert service.values["start_limit_burst"] == 7
-
-
-def test_watched_paths_are_the_files_a_process_was_started_with():
-    service = parse_services(
-        [{**BASE, "environment_files": ["-/etc/a"], "credentials": {"b": "/etc/b"}, "restart_on": "/srv"}]
-    )[0]
-    assert service.watched_paths == ["/etc/a", "/etc/b", "/srv"]
-
-
-def test_a_hidden_name_is_refused():
-    assert messages([{**BASE, "name": ".api"}]) == [
-        'stability_services[0].name (.api): found ".api"; expected a name that does not begin with a dot. '
-        "systemd reads no hidden files when it boots; rename the service."
-    ]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.stability.baseline.plugins.module_utils import systemd_host
+from ansible_collections.stability.baseline.plugins.module_utils.commands import Output
 from ansible_collections.stability.baseline.plugins.module_utils.systemd_host import message_lines
 
 MESSAGES = [
@@ -29,4 +31,11 @@ def test_message_lines(message, lines):
 def test_message_lines_keep_the_order_of_the_records():
     records = [json.dumps({"MESSAGE": text}) for text in ("first\nsecond", "third")]
     assert message_lines(records) == ["first", "second", "third"]
-    assert message_lines(["{}"]) == []
+    assert message_lines(["{}", ""]) == []
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c"])
+def test_only_a_line_feed_ends_a_record(monkeypatch, character):
+    record = json.dumps({"MESSAGE": f"before{character}after"}, ensure_ascii=False)
+    monkeypatch.setattr(systemd_host, "run", lambda argv: Output(0, f"{record}\n{{}}\n", ""))
+    assert systemd_host.journal_tail("a.service", 0, 1, "") == ["before", "after"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
-from ansible_collections.stability.baseline.plugins.module_utils.unit_checks import check_lengths
+from ansible_collections.stability.baseline.plugins.module_utils.unit_checks import check_lengths, short_tries
 from ansible_collections.stability.baseline.plugins.module_utils.unit_files import RetryWindow, render
 
 BASE = {"name": "api", "user": "api", "exec_start": ["/srv/api/bin/serve", "--port", "8000"]}
@@ -152,10 +152,25 @@ def test_the_whole_text_of_a_timer_and_the_retries_of_its_job():
     assert "[Install]" not in job.text
 
 
-def test_a_job_that_must_not_run_twice():
-    job = rendered({"on_calendar": ["daily"], "retries": 0}, window=RetryWindow(82080.0, 0)).files[0].text.splitlines()
+@pytest.mark.parametrize("keys", [{"retries": 0}, {}])
+def test_a_job_that_must_not_run_twice_or_whose_period_leaves_no_room_for_it(keys):
+    job = rendered({"on_calendar": ["daily"], **keys}, window=RetryWindow(82080.0, 0)).files[0].text.splitlines()
     assert "Restart=no" in job
     assert "StartLimitIntervalSec=0" in job
+
+
+def test_retries_that_only_short_tries_bound_are_told():
+    keys = [{"name": name, "user": "a", "exec_start": ["/a"], "on_calendar": ["daily"]} for name in "abcde"]
+    windows = {
+        "a": RetryWindow(285.0, 3, 11.25),
+        "b": RetryWindow(285.0, 1, 60.0),
+        "c": RetryWindow(57.0, 0, -3.0),
+        "d": RetryWindow(285.0, 3),
+    }
+    assert short_tries(parse_services(keys), windows) == [
+        "a: only while no try takes longer than 11 s do its retries end after 3; slower ones go on without end, and it is "
+        "never failed. Write timeout_start_sec, fewer retries or a shorter restart_sec."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -173,6 +188,26 @@ def test_a_directive_that_systemd_is_too_old_for_is_left_out(version, left_out):
     result = rendered({"restart_steps": 5, "restart_max_delay_sec": "1min"}, version)
     assert result.too_new == left_out
     assert ("RestartSteps=5" in result.files[0].text) is not bool(left_out)
+
+
+@pytest.mark.parametrize(
+    ("version", "keys", "mode"),
+    [
+        (254, {"on_failure": ["alert.service"]}, ["Restart=always", "RestartMode=direct"]),
+        (254, {}, ["Restart=always"]),
+        # Older ones have only what is called direct now.
+        (253, {"on_failure": ["alert.service"]}, ["Restart=always"]),
+        (254, {"directives": {"Unit": {"OnFailure": "a.service"}}}, ["Restart=always", "RestartMode=direct"]),
+        (
+            254,
+            {"on_failure": ["a.service"], "directives": {"Service": {"RestartMode": "normal"}}},
+            ["Restart=always", "RestartMode=normal"],
+        ),
+    ],
+)
+def test_on_failure_runs_once_and_not_for_each_try(version, keys, mode):
+    written = rendered(keys, version).files[0].text.splitlines()
+    assert [line for line in written if line.startswith(("Restart=", "RestartMode="))] == mode
 
 
 def test_a_line_that_systemd_would_refuse_is_told():

@@ -12,7 +12,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.accounts import
 from ansible_collections.stability.baseline.plugins.module_utils.manifest import Entry, Manifest, Started, digest_text
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
 from ansible_collections.stability.baseline.plugins.module_utils.unit_files import RetryWindow, render
-from ansible_collections.stability.baseline.plugins.module_utils.unit_plan import plan_units
+from ansible_collections.stability.baseline.plugins.module_utils.unit_plan import is_own, plan_units
 from ansible_collections.stability.baseline.plugins.module_utils.unit_run import diff, masked_services
 from ansible_collections.stability.baseline.plugins.module_utils.unit_state import Observed
 
@@ -27,6 +27,7 @@ API = {
 }
 JOB = {"name": "job", "user": "api", "exec_start": ["/bin/true"], "on_calendar": ["daily"]}
 UP = {
+    "Names": "",
     "ActiveState": "active",
     "SubState": "running",
     "Type": "exec",
@@ -51,6 +52,12 @@ NEW = Observed(
     generations={VENV: "g1"},
     own_units=frozenset(),
     accounts=(Account("user", "api", "", "/nonexistent"),),
+    strays=(),
+    kept=frozenset(),
+    packaged=frozenset(),
+    staged=(),
+    triggered=frozenset(),
+    later={},
     now=1000.0,
 )
 DEPLOYED = replace(
@@ -133,7 +140,7 @@ DIFFERENCES = {
                 "api.service", replace(DEPLOYED.manifest.entries["api.service"], unfinished=True)
             ),
         ),
-        ["restart api.service: its last start by the baseline was not finished"],
+        ["daemon-reload", "restart api.service: its last start by the baseline was not finished"],
     ),
     "killed before the daemon-reload": (with_unit("job.service", NeedDaemonReload="yes"), ["daemon-reload"]),
     "not running": (
@@ -193,7 +200,8 @@ def test_an_absent_service_is_stopped_disabled_and_removed():
 def test_an_absent_service_gives_the_unit_from_before_back():
     services = parse_services([{"name": "api", "state": "absent"}, JOB])
     entries = {**DEPLOYED.manifest.entries, "api.service": Entry("api", replaced=True)}
-    plan = plan_units(services, RENDERED, replace(DEPLOYED, manifest=Manifest(entries)))
+    kept = frozenset({"api.service"})
+    plan = plan_units(services, RENDERED, replace(DEPLOYED, manifest=Manifest(entries), kept=kept))
     assert "remove /etc/systemd/system/api.service (the unit file from before is put back)" in plan.actions()
 
 
@@ -286,6 +294,47 @@ def test_the_header_marks_our_file_when_the_manifest_is_lost():
     assert actions(lost)[0] == "replace /etc/systemd/system/api.service"
 
 
+def test_a_unit_is_not_stopped_from_inside_itself():
+    services = parse_services([{**API, "state": "stopped"}, JOB])
+    plan = plan_units(services, RENDERED, replace(DEPLOYED, own_units=frozenset({"api.service"})))
+    assert plan.actions() == []
+    assert plan.warnings == [
+        "api.service is not stopped, because this run takes place inside it. Stop it from elsewhere."
+    ]
+
+
+def test_a_daemon_does_not_become_a_job_under_the_run_that_takes_place_in_it():
+    services = parse_services([{**API, "on_calendar": ["daily"]}])
+    rendered = {"api": render(services[0], 252, RetryWindow(82080.0, 3))}
+    observed = replace(
+        DEPLOYED,
+        units={**DEPLOYED.units, "api.timer": GONE},
+        files={**TEXTS, "api.timer": None},
+        links={**DEPLOYED.links, "api.timer": frozenset()},
+        own_units=frozenset({"api.service"}),
+    )
+    plan = plan_units(services, rendered, observed)
+    assert not [line for line in plan.actions() if line.startswith("stop")]
+    assert plan.warnings[:1] == [
+        "api.service goes on as a daemon, because this run takes place inside it. Stop it from elsewhere."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("unit", "names", "own", "expected"),
+    [
+        ("api.service", "", {"api.service"}, True),
+        ("api.service", "alias.service api.service", {"alias.service"}, True),
+        ("api@.service", "", {"api@b.service"}, True),
+        ("api@a.service", "", {"api@b.service"}, False),
+        ("api.service", "", {"other.service"}, False),
+    ],
+)
+def test_a_run_takes_place_in_a_unit_by_any_of_its_names(unit, names, own, expected):
+    observed = replace(NEW, units={unit: {**UP, "Names": names}}, own_units=frozenset(own))
+    assert is_own(unit, observed) is expected
+
+
 def test_a_unit_is_not_restarted_from_inside_itself():
     observed = replace(DEPLOYED, digests={"/etc/api.env": "two"}, own_units=frozenset({"api.service"}))
     plan = plan_units(SERVICES, RENDERED, observed)
@@ -356,15 +405,19 @@ def test_a_changed_secret_still_makes_a_diff():
     [
         "Environment=A=1 DB_PASSWORD=s3cret",
         "Environment='DB_PASSWORD=s3cret'",
+        "  Environment=DB_PASSWORD=s3cret",
         ' Environment = "A=1" "DB_PASSWORD=no s3cret"',
         "Environment=A=1 \\\n  DB_PASSWORD=s3cret",
+        "Environment=A=1 \\\n# a note\n DB_PASSWORD=s3cret",
+        "SetCredential=db:s3cret",
+        "ExecStart=/usr/bin/env DB_PASSWORD=s3cret /bin/serve",
     ],
 )
 def test_the_diff_shows_no_secret_of_somebody_elses_unit(line):
     foreign = with_file("api.service", f"[Service]\n{line}\nExecStart=/bin/theirs\n")
     before = diff(plan_units(SERVICES, RENDERED, replace(foreign, manifest=Manifest())))[0]["before"]
     assert "s3cret" not in before
-    assert "DB_PASSWORD=********\nExecStart=/bin/theirs" in before
+    assert "********\nExecStart=/bin/theirs" in before
 
 
 def test_no_environment_is_shown_whatever_its_form():
@@ -378,3 +431,31 @@ def test_no_environment_is_shown_whatever_its_form():
 def test_a_unit_that_is_just_ending_is_started_again():
     ending = with_unit("api.service", ActiveState="deactivating", SubState="stop-sigterm")
     assert actions(ending) == ["restart api.service: it was deactivating (stop-sigterm)"]
+
+
+@pytest.mark.parametrize(
+    ("sub_state", "change", "expected", "watched"),
+    [
+        ("start", {}, [], ["api.service"]),
+        ("start-post", {}, [], ["api.service"]),
+        ("start", {"digests": {"/etc/api.env": "two"}}, ["restart api.service"], []),
+        ("auto-restart", {}, ["restart api.service"], []),
+    ],
+)
+def test_a_unit_that_is_still_starting_is_left_to_it_and_watched(sub_state, change, expected, watched):
+    starting = replace(with_unit("api.service", ActiveState="activating", SubState=sub_state), **change)
+    plan = plan_units(SERVICES, RENDERED, starting)
+    assert [action.partition(":")[0] for action in plan.actions()] == expected
+    assert plan.watch == watched
+
+
+@pytest.mark.parametrize(
+    ("links", "enabled"), [({"a.target.wants", "b.target.wants"}, False), ({"a.target.wants"}, True)]
+)
+def test_what_a_specifier_in_wanted_by_stands_for_is_left_to_systemd(links, enabled):
+    service = {**API, "directives": {"Install": {"WantedBy": ["a.target", "%p.target"]}}}
+    services = parse_services([service])
+    rendered = {"api": render(services[0], 252)}
+    files = {file.name: file.text for file in rendered["api"].files}
+    observed = replace(DEPLOYED, files=files, links={"api.service": frozenset(links)})
+    assert bool(plan_units(services, rendered, observed).enable) is enabled

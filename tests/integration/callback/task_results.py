@@ -30,12 +30,17 @@ class CallbackModule(CallbackBase):
     CALLBACK_NEEDS_ENABLED = True
 
     def _write(self, status, outcome):
+        # Up to ansible-core 2.18 these attributes have no public names.
+        host, task, result = (
+            getattr(outcome, name) if hasattr(outcome, name) else getattr(outcome, f"_{name}")
+            for name in ("host", "task", "result")
+        )
         line = {
-            "host": outcome.host.get_name(),
-            "task": outcome.task.get_name(),
-            "action": outcome.task.action,
+            "host": host.get_name(),
+            "task": task.get_name(),
+            "action": task.action,
             "status": status,
-            "result": json.loads(self._dump_results(outcome.result, indent=0)),
+            "result": json.loads(self._dump_results(result, indent=0)),
         }
         with open(os.environ["STABILITY_TASK_RESULTS"], "a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
