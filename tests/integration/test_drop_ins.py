@@ -171,6 +171,7 @@ def test_a_drop_in_of_the_same_name_is_kept_and_put_back(host):
     applied(host, [{"name": "vendor-kept", "state": "absent"}])
     assert host.read(DROP_IN.format("vendor-kept")) == theirs
     assert properties(host, "vendor-kept.service", "RestartUSec", "ActiveState") == ["33s", "active"]
+    host.check(["rm", DROP_IN.format("vendor-kept")])
 
 
 def test_a_restart_that_fails_puts_everything_back(host):
