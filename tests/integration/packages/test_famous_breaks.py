@@ -39,8 +39,10 @@ def wheels(wheelhouse, bare_template):
 @pytest.fixture(scope="session")
 def built(templates, bare_template):
     """The folder of the wheel of MarkupSafe that is built here."""
-    argv = [bare_template / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "wheel", "-q", "--no-deps"]
-    subprocess.run([*argv, "-w", templates / "built", f"markupsafe=={JINJA['markupsafe']}"], check=True)
+    argv = [bare_template / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "wheel", "-q"]
+    # In a build environment, and not from what pip remembers: Debian's has no bdist_wheel.
+    how = ["--no-deps", "--use-pep517", "--no-cache-dir"]
+    subprocess.run([*argv, *how, "-w", templates / "built", f"markupsafe=={JINJA['markupsafe']}"], check=True)
     return templates / "built"
 
 
