@@ -113,7 +113,8 @@ def test_a_record_with_other_line_separators_does_not_keep_the_unit_down(host):
     result = apply(host, [service("separated", exec_start=["/bin/sh", "-c", script], settle_sec="2s")])
     assert "\n    one\n    two\n    three\n    four\n" in result["msg"]
     assert "The unit file from before has been put back; the unit is active under it." in result["msg"]
-    assert "Started" not in result["msg"].split("four")[-1]
+    # systemd may say that it was started after what it printed, but nothing of the unit from before is shown.
+    assert "Started" not in result["msg"].split("Failed with result")[-1]
 
 
 def test_a_foreign_unit_is_kept_and_put_back(host):
@@ -335,7 +336,8 @@ def test_a_job_whose_tries_take_their_time_is_failed_inside_its_period(host):
     wait_for(lambda: properties(host, "slow-failing.service", "ActiveState") == ["failed"], 40)
     log = host.run(["journalctl", "-u", "slow-failing.service", "-o", "cat", "--no-pager"])[1].splitlines()
     assert log.count("tried") % 3 == 0
-    applied(host, [{"name": "slow-failing", "state": "absent"}])
+    # Not predicted: the timer may fire between the prediction and the run.
+    assert apply(host, [{"name": "slow-failing", "state": "absent"}])["changed"]
 
 
 def test_a_changed_schedule_does_not_fire_for_a_time_already_past(host):
