@@ -70,11 +70,15 @@ class Prover:
         ]
 
     def prove(self, cells: Sequence[Cell], jobs: int) -> list[str]:
-        """Run cells, ``jobs`` at a time, and return the names of those that failed."""
+        """Run cells, ``jobs`` at a time, and return the names of those that failed.
+
+        Those with the largest budgets come first, so that none of them is left to run alone at the end.
+        """
         failed = []
         pool = ThreadPoolExecutor(jobs)
         try:
-            futures = {pool.submit(self._proved, cell): cell for cell in cells}
+            longest_first = sorted(cells, key=lambda cell: -cell.budget)
+            futures = {pool.submit(self._proved, cell): cell for cell in longest_first}
             for count, future in enumerate(as_completed(futures), 1):
                 cell, outcome = futures[future], future.result()
                 self.say(f"prove: {count:3} of {len(cells)}  {line(cell, outcome)}")

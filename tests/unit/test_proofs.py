@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,10 @@ def test_what_is_proved_is_not_run_again(checkout: Checkout) -> None:
     assert [each["STABILITY_PROOF"] for each in runs.variables] == ["full", "full"]
     assert found[ONE.id].seed == int(runs.variables[0]["STABILITY_SEED"]) != found[TWO.id].seed
     assert page.PATH.read_text() == page.render(matrix.load(), found)
+
+
+def test_the_cell_with_the_largest_budget_runs_first(checkout: Checkout) -> None:
+    assert prove(checkout, Runs(), [ONE, replace(TWO, budget=61)]) == (["two", "test_one"], [])
 
 
 @pytest.mark.parametrize(
