@@ -36,6 +36,7 @@ class Change:
     def __init__(self, prepared: Prepared, examined: Examined, pip: Pip, temporary: str) -> None:
         self.place = prepared.place
         self.user = prepared.user
+        self.pause = prepared.pause
         self.examined = examined
         self.environment = examined.environment
         self.plan = examined.plan
@@ -180,14 +181,15 @@ class Change:
 
     def _switch(self) -> None:
         """Let the copy take the environment's place, unless somebody changed the environment in the meantime."""
-        check_no_installer(self.place.final)
-        if not self.plan.create and _entries(self.observed.sites) != self.live:
-            raise EnvironmentFailure(f"Something else changed {self.place.final} in the meantime. Run again.")
-        if self.mark is not None:
-            kept = f"{KEPT}{self.kept}" if self.kept else ""
-            name = os.path.basename(self.place.staged)
-            warn_unless(switch(self.place, Switch(name, kept, self.mark.generation)), self.place, self.outcome)
-            self.outcome.changed = True
+        with self.pause.held(self.outcome):
+            check_no_installer(self.place.final)
+            if not self.plan.create and _entries(self.observed.sites) != self.live:
+                raise EnvironmentFailure(f"Something else changed {self.place.final} in the meantime. Run again.")
+            if self.mark is not None:
+                kept = f"{KEPT}{self.kept}" if self.kept else ""
+                name = os.path.basename(self.place.staged)
+                warn_unless(switch(self.place, Switch(name, kept, self.mark.generation)), self.place, self.outcome)
+                self.outcome.changed = True
 
     def _tidy(self) -> None:
         tidy_up(self.place, self.user, self.environment, self.outcome)
@@ -238,9 +240,10 @@ def put_back(prepared: Prepared, examined: Examined, generation: Generation, liv
     try:
         old = "" if examined.plan.create else place.target
         go_through(place, Candidate(examined, old, generation.path, pip), outcome)
-        check_no_installer(place.final)
         keeps = environment.keep_generations > 0 and not examined.plan.create and not examined.plan.finish
-        warn_unless(exchange_with(place, user, generation, keeps, rolled_back=False), place, outcome)
+        with prepared.pause.held(outcome):
+            check_no_installer(place.final)
+            warn_unless(exchange_with(place, user, generation, keeps, rolled_back=False), place, outcome)
         tidy_up(place, user, environment, outcome)
         examined.hashes.save()
     except (EnvironmentFailure, OSError) as error:

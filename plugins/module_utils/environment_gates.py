@@ -133,7 +133,8 @@ def _smoke_test(candidate: Candidate, outcome: Outcome) -> None:
     outcome.smoke_tested = True
 
 
-def _go_through(candidate: Candidate, outcome: Outcome) -> None:
+def check_gates(candidate: Candidate, outcome: Outcome) -> None:
+    """Look at the gates in their order; raises :class:`GateFailure` at the first one that refuses the candidate."""
     _check_locked(candidate)
     _check_conflicts(candidate, outcome)
     _check_imports(candidate, outcome)
@@ -150,7 +151,7 @@ def go_through(place: Place, candidate: Candidate, outcome: Outcome) -> None:
     try:
         with acting_as(user):
             write_gate_scripts(place, candidate.new)
-        _go_through(candidate, outcome)
+        check_gates(candidate, outcome)
     finally:
         with acting_as(user):
             remove_gate_scripts(candidate.new)

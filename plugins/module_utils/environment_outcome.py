@@ -26,7 +26,8 @@ class Outcome:
     ``conflicts_before`` and ``conflicts_after`` are ``None`` where ``pip check`` was not run; ``unlocked`` are the names that
     the pins do not explain; ``restored`` is the id of the
     generation that was put back instead of installing; ``repaired`` says that the environment was put back from the middle
-    of a switch.
+    of a switch. ``stopped`` are the units that were stopped for the switch, ``started`` maps them to the invocations that were
+    started after it, and ``downtime`` is the seconds in between.
     """
 
     changed: bool = False
@@ -42,6 +43,9 @@ class Outcome:
     restored: Optional[str] = None
     repaired: bool = False
     generations: list[dict[str, object]] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    started: dict[str, str] = field(default_factory=dict)
+    downtime: Optional[float] = None
 
 
 def warn_unless(at_once: bool, place: Place, outcome: Outcome) -> None:

@@ -60,7 +60,7 @@ class Examined:
     unlocked: Unlocked = field(default_factory=Unlocked)
 
 
-def _refuse(environment: Environment, key: str, found: str, expected: str, remedy: str) -> NoReturn:
+def refuse(environment: Environment, key: str, found: str, expected: str, remedy: str) -> NoReturn:
     raise InvalidInput([Problem(environment.option(key), show(found), expected, remedy)])
 
 
@@ -72,7 +72,7 @@ def resolve_user(environment: Environment, check_mode: bool, pending: list[str])
             check_can_become(user)
             return user
         if not check_mode:
-            _refuse(environment, "run_as", environment.run_as, "a user of the managed node", "Make the user first")
+            refuse(environment, "run_as", environment.run_as, "a user of the managed node", "Make the user first")
         pending.append(f"The user {environment.run_as} does not exist yet.")
     if os.path.isdir(environment.virtualenv):
         status = os.stat(environment.virtualenv)
@@ -82,7 +82,7 @@ def resolve_user(environment: Environment, check_mode: bool, pending: list[str])
     return current_user()
 
 
-def _installed(
+def installed_of(
     names: Iterable[str], distributions: Mapping[str, list[Distribution]], hashes: FileHashes
 ) -> dict[str, Installed]:
     """Return what is installed of ``names``, each file compared with its ``RECORD``."""
@@ -166,7 +166,7 @@ def observe(
         if _is_seed_only(distributions, needs_pip):
             return Observed(State(False, journal=journal))
         wanted = {*names, *(journal.before if journal else ())}
-        installed = _installed(wanted, distributions, hashes or FileHashes())
+        installed = installed_of(wanted, distributions, hashes or FileHashes())
         left = tuple(os.path.basename(path) for path in leftovers(interpreter.sites))
     return Observed(State(True, installed, left, journal), distributions, interpreter)
 
@@ -180,7 +180,7 @@ def _markers(
     python = maker_of(environment)
     if not os.path.exists(python):
         if not check_mode:
-            _refuse(
+            refuse(
                 environment,
                 "python",
                 python,
@@ -192,7 +192,7 @@ def _markers(
     return ask_interpreter(python, user).markers
 
 
-def _may_write(folder: str) -> bool:
+def may_write(folder: str) -> bool:
     return os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
 
 
@@ -200,13 +200,13 @@ def _check_writable(environment: Environment, observed: Observed, user: User) ->
     """Refuse a user that may not write where pip would, before pip finds out half-way."""
     folders = [environment.virtualenv, os.path.join(environment.virtualenv, "bin"), *observed.sites]
     with acting_as(user):
-        closed = [folder for folder in folders if os.path.isdir(folder) and not _may_write(folder)]
+        closed = [folder for folder in folders if os.path.isdir(folder) and not may_write(folder)]
     if closed:
         expected = f"a user that may write to {closed[0]}"
-        _refuse(environment, "run_as", user.name, expected, "Change its owner, or name the owner")
+        refuse(environment, "run_as", user.name, expected, "Change its owner, or name the owner")
 
 
-def _read_requested(
+def read_requested(
     environment: Environment, check_mode: bool, pending: list[str], problems: list[Problem]
 ) -> Requested:
     """Return what the requirement files on the host say, markers not evaluated yet."""
@@ -228,7 +228,7 @@ def examine(environment: Environment, check_mode: bool) -> Examined:
     pending: list[str] = []
     problems: list[Problem] = []
     user = resolve_user(environment, check_mode, pending)
-    requested = _read_requested(environment, check_mode, pending, problems)
+    requested = read_requested(environment, check_mode, pending, problems)
     names = {pin.name for pin in environment.pins} | requested.names
     hashes = FileHashes(cache_path(environment_key(environment.virtualenv)))
     observed = observe(environment.virtualenv, user, names, hashes, needs_pip=environment.installer != "uv")
@@ -247,11 +247,11 @@ def examine(environment: Environment, check_mode: bool) -> Examined:
         check_installer(environment, user, has_pip, check_mode, pending)
     examined = Examined(environment, user, pins, observed, planned, pending, hashes)
     if not pending:
-        examined.unlocked = _unlocked(examined, observed, {step.pin.name for step in planned.steps})
+        examined.unlocked = unlocked_by(examined, observed, {step.pin.name for step in planned.steps})
     return examined
 
 
-def _unlocked(examined: Examined, observed: Observed, changing: Collection[str]) -> Unlocked:
+def unlocked_by(examined: Examined, observed: Observed, changing: Collection[str]) -> Unlocked:
     """Return what the pins do not explain; what distributions need is read only when they must be locked."""
     if observed.interpreter is None:
         return Unlocked()
@@ -267,5 +267,5 @@ def check_locked(examined: Examined, virtualenv: str) -> str:
     Empty when it is, or need not be. That is what only the metadata of what was installed can tell; ``examined`` remembers it.
     """
     if examined.environment.locked:
-        examined.unlocked = _unlocked(examined, observe(virtualenv, examined.user, (), needs_pip=False), ())
+        examined.unlocked = unlocked_by(examined, observe(virtualenv, examined.user, (), needs_pip=False), ())
     return examined.unlocked.text

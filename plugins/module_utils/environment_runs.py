@@ -34,6 +34,8 @@ def _carried_out(prepared: Prepared, examined: Examined, check_mode: bool, lock:
     if (not planned.changed and environment.pip_check != "strict") or (planned.changed and check_mode):
         outcome = _unchanged(prepared)
         outcome.changed, outcome.restored = planned.changed or prepared.repaired, restored
+        if planned.changed:
+            prepared.pause.predict(outcome)
         return outcome
     # Imported here: most runs change nothing, and on a host each file of the module is compiled anew.
     from .environment_change import Change, put_back
@@ -65,9 +67,12 @@ def roll_back(prepared: Prepared, planned: RollBack, check_mode: bool) -> Outcom
     outcome = Outcome(changed=planned.changed or prepared.repaired, repaired=prepared.repaired)
     if planned.generation is not None:
         outcome.restored = planned.generation.id
-        if not check_mode:
-            at_once = exchange_with(place, user, planned.generation, environment.keep_generations > 0, rolled_back=True)
-            warn_unless(at_once, place, outcome)
+        if check_mode:
+            prepared.pause.predict(outcome)
+        else:
+            keeps = environment.keep_generations > 0
+            with prepared.pause.held(outcome):
+                warn_unless(exchange_with(place, user, planned.generation, keeps, rolled_back=True), place, outcome)
             tidy_up(place, user, environment, outcome)
             return outcome
     outcome.generations = show_generations(place, user)

@@ -24,10 +24,12 @@ DEFAULT_PYTHON = "/usr/bin/python3"
 #: Stands in ``smoke_test`` for the interpreter of the virtual environment.
 PYTHON_PLACEHOLDER = "{python}"
 _SOURCES = ("pins", "requirements", "requirements_content")
-#: Keys of the collection's contract that are not built yet, and what to do without them.
-PENDING_KEYS = {
-    "interpreter": "only virtual environments are changed; name one with virtualenv",
+#: Keys that only the module has, and what to do in the list.
+MODULE_KEYS = {
+    "interpreter": "Name a virtual environment with virtualenv, or call the module pip_pinned",
 }
+#: Keys that say how a virtual environment is made, switched and kept.
+_NOT_IN_PLACE = ("python", "stop_before_switch")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Environment:
     """One checked item; ``place`` is its place in the list (``stability_environments[3]``), for messages.
 
     ``pins`` holds what ``pins`` and ``requirements_content`` say, markers not evaluated yet; ``requirements`` is the path of
-    a file on the host, read there. ``python`` and ``run_as`` are empty when not given.
+    a file on the host, read there. ``python`` and ``run_as`` are empty when not given. ``interpreter`` is a Python outside of any
+    virtual environment, and ``virtualenv`` empty then.
     """
 
     place: str
@@ -52,6 +55,7 @@ class Environment:
     sources: tuple[str, ...] = ()
     installer: str = "auto"
     smoke_test: tuple[str, ...] = ()
+    stop_before_switch: bool = False
     index_url: str = ""
     extra_index_urls: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
@@ -59,6 +63,12 @@ class Environment:
     require_hashes: bool = False
     keep_generations: int = 2
     state: str = "present"
+    interpreter: str = ""
+
+    @property
+    def subject(self) -> str:
+        """The path of what is changed."""
+        return self.virtualenv or self.interpreter
 
     def option(self, key: str) -> str:
         """Return how a message names the key: ``stability_environments[3].pins``, or ``pins`` for the module."""
@@ -123,15 +133,10 @@ def _smoke_test(value: object) -> list[str]:
     return words
 
 
-def _not_stopped(value: object) -> bool:
-    if v.boolean(value):
-        raise v.Refused("false in this version", "Services are restarted after the change, not stopped before it")
-    return False
-
-
 #: Every key of an item and its checker.
 KEYS: dict[str, v.Checker] = {
     "virtualenv": _folder,
+    "interpreter": v.path,
     "python": v.path,
     "run_as": v.account,
     "pins": _entries,
@@ -145,7 +150,7 @@ KEYS: dict[str, v.Checker] = {
     "sources": v.list_of(v.path),
     "installer": v.one_of("auto", "pip", "uv"),
     "smoke_test": _smoke_test,
-    "stop_before_switch": _not_stopped,
+    "stop_before_switch": v.boolean,
     "index_url": _address,
     "extra_index_urls": v.list_of(_address),
     "find_links": v.list_of(_links),
@@ -177,15 +182,30 @@ def _quoted(value: object) -> str:
 
 
 def _check_known(item: _Item) -> None:
+    known = [key for key in KEYS if not (item.place and key in MODULE_KEYS)]
     for key in item.raw:
-        if key in KEYS:
+        if key in known:
             continue
-        if key in PENDING_KEYS:
-            item.add(key, "a key of a later version", "a key of this version", f"Here {PENDING_KEYS[key]}")
+        if key in MODULE_KEYS:
+            item.add(key, "an option of the module alone", "a key of an environment", MODULE_KEYS[key])
             continue
-        near = difflib.get_close_matches(str(key), KEYS, n=1)
-        remedy = f"Did you mean {near[0]}" if near else f"The keys are {', '.join(KEYS)}"
+        near = difflib.get_close_matches(str(key), known, n=1)
+        remedy = f"Did you mean {near[0]}" if near else f"The keys are {', '.join(known)}"
         item.add(key, "an unknown key", "a key of an environment", remedy)
+
+
+def _check_in_place(item: _Item) -> None:
+    """Refuse what has no meaning for a Python outside of any virtual environment."""
+    if "virtualenv" in item.raw:
+        item.add("interpreter", "virtualenv as well", "one of the two", "Take one of them out")
+    for key in _NOT_IN_PLACE:
+        if item.raw.get(key):
+            item.add(key, "interpreter as well", "a virtual environment", f"Take {key} out")
+    if item.raw.get("state") == "rolled_back":
+        remedy = "Pin the versions to go back to"
+        item.add("state", "rolled_back", "present, since nothing is kept of an interpreter's distributions", remedy)
+    if item.raw.get("installer") == "uv":
+        item.add("installer", "uv", "auto or pip, since uv does not rehearse", "Take installer out")
 
 
 def _checked_values(item: _Item) -> dict[str, Any]:
@@ -204,7 +224,9 @@ def _checked_values(item: _Item) -> dict[str, Any]:
             for fault in refused.faults:
                 found = _quoted(fault.found(raw))
                 item.add(f"{key}{fault.place}", found, fault.expected, fault.remedy)
-    if "virtualenv" not in item.raw:
+    if "interpreter" in item.raw and not item.place:
+        _check_in_place(item)
+    elif "virtualenv" not in item.raw:
         item.add("virtualenv", "nothing", "the folder of the virtual environment", "Add the key virtualenv")
     if checked.get("state") != "rolled_back" and not any(key in item.raw for key in _SOURCES):
         item.add(
@@ -234,7 +256,7 @@ def parse_environment(raw: Mapping[Any, Any], place: str, problems: list[Problem
         return None
     return Environment(
         place=place,
-        virtualenv=checked["virtualenv"],
+        virtualenv=checked.get("virtualenv", ""),
         pins=tuple(pins),
         requirements=checked.get("requirements", ""),
         python=checked.get("python", ""),
@@ -247,6 +269,7 @@ def parse_environment(raw: Mapping[Any, Any], place: str, problems: list[Problem
         sources=tuple(checked.get("sources", ())),
         installer=checked.get("installer", "auto"),
         smoke_test=tuple(checked.get("smoke_test", ())),
+        stop_before_switch=checked.get("stop_before_switch", False),
         index_url=checked.get("index_url", ""),
         extra_index_urls=tuple(checked.get("extra_index_urls", ())),
         find_links=tuple(checked.get("find_links", ())),
@@ -254,6 +277,7 @@ def parse_environment(raw: Mapping[Any, Any], place: str, problems: list[Problem
         require_hashes=checked.get("require_hashes", False),
         keep_generations=checked.get("keep_generations", 2),
         state=checked.get("state", "present"),
+        interpreter=checked.get("interpreter", ""),
     )
 
 

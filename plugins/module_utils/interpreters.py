@@ -20,7 +20,10 @@ full = "%d.%d.%d" % version[:3]
 if version.releaselevel != "final":
     full += version.releaselevel[0] + str(version.serial)
 paths = sysconfig.get_paths()
-print(json.dumps({"prefix": sys.prefix, "base": sys.base_prefix, "sites": [paths["purelib"], paths["platlib"]], "markers": {
+managed = os.path.join(paths["stdlib"], "EXTERNALLY-MANAGED")
+searched = [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")]
+print(json.dumps({"prefix": sys.prefix, "base": sys.base_prefix, "sites": [paths["purelib"], paths["platlib"]],
+    "searched": searched, "managed": managed if os.path.isfile(managed) else "", "markers": {
     "implementation_name": sys.implementation.name, "implementation_version": full, "os_name": os.name,
     "platform_machine": platform.machine(), "platform_python_implementation": platform.python_implementation(),
     "platform_release": platform.release(), "platform_system": platform.system(), "platform_version": platform.version(),
@@ -31,12 +34,18 @@ print(json.dumps({"prefix": sys.prefix, "base": sys.base_prefix, "sites": [paths
 
 @dataclass(frozen=True)
 class Interpreter:
-    """An interpreter: its path, the values of environment markers, its existing ``site-packages`` folders."""
+    """An interpreter: its path, the values of environment markers, its existing ``site-packages`` folders.
+
+    ``searched`` are the folders in which it looks for distributions, in that order, also those of the system; ``managed`` is the
+    file by which a system says that it alone changes them (PEP 668), empty when there is none.
+    """
 
     path: str
     markers: Mapping[str, str]
     sites: tuple[str, ...]
     virtual: bool
+    searched: tuple[str, ...] = ()
+    managed: str = ""
 
 
 def ask_interpreter(path: str, user: User) -> Interpreter:
@@ -56,4 +65,6 @@ def ask_interpreter(path: str, user: User) -> Interpreter:
         markers=answer["markers"],
         sites=tuple(site for site in sites if os.path.isdir(site)),
         virtual=answer["prefix"] != answer["base"],
+        searched=tuple(dict.fromkeys(os.path.realpath(folder) for folder in answer["searched"])),
+        managed=answer["managed"],
     )

@@ -35,6 +35,8 @@ MANIFEST = f"{FOLDER}/units.json"
 REPLACED = f"{FOLDER}/replaced"
 LOCK = f"{FOLDER}/units.lock"
 GENERATION = "stability-generation.json"
+#: Why a process is not the wanted one: its virtual environment has changed.
+ENVIRONMENT = "virtual environment"
 #: Seconds that a run waits for another run on the same host.
 LOCK_WAIT = 120.0
 #: What a process writes while it runs must not look like a change of its sources.
@@ -65,7 +67,7 @@ class Started:
             if self.paths.get(path) != wanted.paths.get(path):
                 reasons.append(path)
         if self.generation != wanted.generation:
-            reasons.append("virtual environment")
+            reasons.append(ENVIRONMENT)
         return reasons
 
 

@@ -26,12 +26,14 @@ class Checked:
     """What the roles need to know of the lists.
 
     The ``settings`` of the journal, with the baseline's defaults, and the ``namespaces`` that the services use are empty
-    where the settings were not given. ``sources`` are the source folders of each environment, those of its services included.
+    where the settings were not given. ``sources`` are the source folders of each environment, those of its services included,
+    ``stop_units`` the units that stop before its switch.
     """
 
     settings: dict[str, str]
     namespaces: list[str]
     sources: list[list[str]]
+    stop_units: list[list[str]]
 
 
 def check_lists(services: object, environments: object, journal: object = None, visible: Iterable[str] = ()) -> Checked:
@@ -77,7 +79,8 @@ def check_lists(services: object, environments: object, journal: object = None, 
     if problems:
         raise InvalidInput(problems)
     sources = [_sources(environment, parsed_services) for environment in parsed_environments]
-    return Checked(settings, sorted(set(namespaces.values())), sources)
+    stop_units = [_stop_units(environment, parsed_services) for environment in parsed_environments]
+    return Checked(settings, sorted(set(namespaces.values())), sources, stop_units)
 
 
 def _sources(environment: Environment, services: Sequence[Service]) -> list[str]:
@@ -92,6 +95,14 @@ def _sources(environment: Environment, services: Sequence[Service]) -> list[str]
             own = [folder] if folder not in (None, "/", environment.virtualenv) and "%" not in folder else []
             found += own if service.values["sources"] is None else service.values["sources"]
     return list(dict.fromkeys(found))
+
+
+def _stop_units(environment: Environment, services: Sequence[Service]) -> list[str]:
+    """Return the units of the services that run in an environment, in the order of the list, where they stop for its switch."""
+    processes = [one for service in services if not service.is_absent for one in service.processes]
+    inside = [one for one in processes if one.values["virtualenv"] == environment.virtualenv]
+    units = [unit for one in inside for unit in (one.switched_unit, one.unit)]
+    return list(dict.fromkeys(units)) if environment.stop_before_switch else []
 
 
 def _unprepared(services: Sequence[Service], environments: Sequence[Environment]) -> list[Problem]:

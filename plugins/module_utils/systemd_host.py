@@ -19,7 +19,7 @@ from .unit_names import instance_of, unit_of
 #: The oldest systemd that is supported.
 OLDEST = 247
 #: systemd-analyze(1): from here on ``verify`` has ``--recursive-errors=``, without which it exits 0 on unknown keys.
-_RECURSIVE_ERRORS = 250
+RECURSIVE_ERRORS = 250
 _MANAGERS = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 
 _NOBODYS_INSTANCE = "stability-baseline"
@@ -43,6 +43,7 @@ PROPERTIES = (
     "ControlGroup",
     "UnitFileState",
     "SourcePath",
+    "InvocationID",
 )
 
 UnitState = Mapping[str, str]
@@ -172,7 +173,7 @@ def _verify(texts: Mapping[str, str], systemd: int, fragments: Mapping[str, str]
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w", encoding="utf-8") as stream:
                 stream.write(text)
-        options = ["--recursive-errors=no"] if systemd >= _RECURSIVE_ERRORS else []
+        options = ["--recursive-errors=no"] if systemd >= RECURSIVE_ERRORS else []
         paths = [os.path.join(folder, unit) for unit in dict.fromkeys(units.values())]
         done = run(["systemd-analyze", "verify", "--man=no", *options, *paths])
         return _about(done.stderr.split("\n"), folder, units.values())

@@ -177,17 +177,24 @@ class Run:
     def switch(self) -> None:
         """Stop, then (re)start, one call for each verb; whether a unit is up is judged afterwards.
 
-        A restart of a unit that waits for its automatic one would leave systemd's count of restarts as it is.
+        The services of a changed environment are restarted one after the other, in the order of the list: systemd does not
+        keep to the order within a call. A restart of a unit that waits for its automatic one would leave its count of restarts.
         """
-        worn = [switch.unit for switch in self.plan.switches if _is_worn(self.observed.units[switch.unit])]
+        worn = [switch.unit for switch in self.plan.acts if _is_worn(self.observed.units[switch.unit])]
         if worn:
             systemd.act("reset-failed", worn)
         for verb in ("stop", "restart", "start"):
-            units = [switch.unit for switch in self.plan.switches if switch.verb == verb]
-            before = systemd.show(units, ("InvocationID",)) if verb != "stop" else {}
-            complaint = systemd.act(verb, units) if units else ""
-            if complaint and before:
-                self.refused.update(_not_started(verb, before, complaint))
+            chosen = [switch for switch in self.plan.switches if switch.verb == verb]
+            together = [switch.unit for switch in chosen if m.ENVIRONMENT not in switch.reasons]
+            one_by_one = [[switch.unit] for switch in chosen if m.ENVIRONMENT in switch.reasons]
+            for units in (together, *one_by_one) if together else one_by_one:
+                self._act(verb, units)
+
+    def _act(self, verb: str, units: list[str]) -> None:
+        before = systemd.show(units, ("InvocationID",)) if verb != "stop" else {}
+        complaint = systemd.act(verb, units)
+        if complaint and before:
+            self.refused.update(_not_started(verb, before, complaint))
 
     def settle(self) -> dict[str, str]:
         chosen = units_to_settle(self.listed, self.plan)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from .accounts import Account
-from .manifest import Entry, Started, digest_text
+from .manifest import ENVIRONMENT, Entry, Started, digest_text
 from .services import Service
 from .unit_files import HEADER, Rendered
 from .unit_names import is_drop_in, is_instance, template_of, unit_of
@@ -23,6 +24,8 @@ _BETWEEN = ("activating", "deactivating")
 _FIRST = "first start by the baseline"
 _UNFINISHED = "its last start by the baseline was not finished"
 _PENDING = "pending"
+#: What is done with a unit that an earlier step of the run has started on its changed environment: it is only seen up.
+SEE = "see"
 #: The text of a drop-in's directives for the next start when there are none.
 NOTHING = HEADER
 
@@ -66,6 +69,8 @@ class Removal:
 @dataclass(frozen=True)
 class Switch:
     """A unit to be started, restarted or stopped (``verb``), and why; ``wanted`` is remembered as ``record`` once it is up.
+
+    With the verb :data:`SEE` nothing is done but that.
 
     ``new_schedule`` marks a timer whose calendar changed: it must not fire for a time already past.
     """
@@ -115,9 +120,14 @@ class Plan:
             self.enable,
             self.disable,
             self.reload,
-            self.switches,
+            self.acts,
         )
         return any(map(bool, steps))
+
+    @property
+    def acts(self) -> list[Switch]:
+        """The switches that change the host."""
+        return [switch for switch in self.switches if switch.verb != SEE]
 
     def actions(self) -> list[str]:
         """Return what the run does, one line each, in order."""
@@ -131,7 +141,7 @@ class Plan:
             lines.append(f"{'create' if change.before is None else 'replace'} {change.path}{kept}")
         lines += [f"enable {unit}" for unit in self.enable]
         lines += ["daemon-reload"] if self.reload else []
-        return lines + [str(switch) for switch in self.switches]
+        return lines + [str(switch) for switch in self.acts]
 
 
 def _wanted_links(service: Service) -> frozenset[str]:
@@ -192,9 +202,10 @@ def drop_in_remains(name: str) -> str:
 class _Planner:
     """Builds a plan, service by service."""
 
-    def __init__(self, observed: Observed, pending: Iterable[str]) -> None:
+    def __init__(self, observed: Observed, pending: Iterable[str], started: Mapping[str, str]) -> None:
         self.observed = observed
         self.pending = frozenset(pending)
+        self.started = started
         self.plan = Plan(accounts=observed.accounts, staged=observed.staged)
 
     def add(self, service: Service, rendered: Rendered) -> None:
@@ -348,7 +359,9 @@ class _Planner:
         entry = self.observed.manifest.entries.get(service.record)
         started = entry.started if entry else None
         reasons = self._reasons(service, text, entry, wanted)
-        if up and reasons and self.is_own(unit):
+        if reasons == [ENVIRONMENT] and self._is_started(unit, state):
+            self._switch(service, SEE, reasons, wanted, False)
+        elif up and reasons and self.is_own(unit):
             self.plan.warnings.append(
                 f"{unit} is not restarted, because this run takes place inside it; it goes on as it was started "
                 f"({', '.join(reasons)}). Restart it from elsewhere."
@@ -368,6 +381,10 @@ class _Planner:
                 self.plan.adopt[service.record] = wanted
         elif up and not service.is_job and self._is_unsettled(service, state):
             self.plan.watch.append(unit)
+
+    def _is_started(self, unit: str, state: Mapping[str, str]) -> bool:
+        """Whether an earlier step has started the process that runs, or in check mode would have."""
+        return unit in self.started and self.started[unit] in ("", state["InvocationID"])
 
     def _switch(self, service: Service, verb: str, why: list[str], wanted: Started, new_schedule: bool) -> None:
         self.plan.switches.append(Switch(service.switched_unit, verb, tuple(why), wanted, service.record, new_schedule))
@@ -400,14 +417,19 @@ class _Planner:
 
 
 def plan_units(
-    services: list[Service], rendered: Mapping[str, Rendered], observed: Observed, pending: Iterable[str] = ()
+    services: list[Service],
+    rendered: Mapping[str, Rendered],
+    observed: Observed,
+    pending: Iterable[str] = (),
+    started: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
     """Return the plan that brings a host from ``observed`` to ``services``.
 
     ``rendered`` holds the unit files by service name; ``pending`` names the virtual environments that an earlier step
-    of a real run would have changed (check mode).
+    of a real run would have changed (check mode), ``started`` the invocations that it has started on changed ones (empty in
+    check mode).
     """
-    planner = _Planner(observed, pending)
+    planner = _Planner(observed, pending, started)
     listed = {unit for service in services for unit in units_of([service])}
     for name in (*obsolete_names(services, observed.manifest), *observed.strays):
         planner.remove(name, is_listed=unit_of(name) in listed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from . import unit_checks as checks
@@ -55,10 +55,12 @@ class Prepared:
 class Earlier:
     """What an earlier step of the same run has done, or in check mode would have done.
 
-    ``changed_environments`` names virtual environments, ``accounts_made`` is whether it made the users and groups.
+    ``changed_environments`` names virtual environments, ``started_units`` maps units to the invocations that were started on
+    these (empty in check mode), ``accounts_made`` is whether it made the users and groups.
     """
 
     changed_environments: Sequence[str] = ()
+    started_units: Mapping[str, str] = field(default_factory=dict)
     accounts_made: bool = False
 
 
@@ -113,7 +115,7 @@ def prepare(asked: Asked, earlier: Earlier, check_mode: bool) -> Prepared:
     rendered, texts_too_new = _render(services, observed, windows)
     warnings += texts_too_new
     services += absent
-    plan = plan_units(services, rendered, observed, pending)
+    plan = plan_units(services, rendered, observed, pending, earlier.started_units)
     texts = {change.name: change.after for change in plan.files}
     # systemd-analyze does not name the unit of such a line.
     problems = checks.check_lengths(texts) or checks.check_texts(texts, observed, [*pending, *missing.values()])
@@ -159,7 +161,7 @@ def carry_out(prepared: Prepared) -> Carried:
     Raises :class:`~.systemd_host.HostError` and :class:`OSError` when the host refuses a step; the next run goes on there.
     """
     plan, services, observed = prepared.plan, prepared.services, prepared.observed
-    if not (plan.changed or plan.watch or plan.adopt):
+    if not (plan.changed or plan.switches or plan.watch or plan.adopt):
         return Carried()
     # Imported here: most runs change nothing, and compile all that they import.
     from . import unit_environments as environments

@@ -32,8 +32,16 @@ options:
         is given here.
       - A mount point is refused, and so is a folder below one that others than root and the user may write to.
       - It is made with the module C(venv) of O(python) when nothing, or an empty folder, is there.
+      - Either this or O(interpreter) is needed.
     type: str
-    required: true
+  interpreter:
+    description:
+      - The absolute path of a Python outside of any virtual environment, whose own distributions are changed. One that the system
+        manages (PEP 668) is refused.
+      - The change is rehearsed in a virtual environment with copies of the same distributions, with all checks, and then made in
+        place with pip. It is not a transaction, nothing is kept to go back to, and a warning says so.
+      - M(stability.baseline.systemd_units) does not know of it; restart what uses this Python.
+    type: str
   python:
     description:
       - The interpreter that makes a missing virtual environment, an absolute path. Default is C(/usr/bin/python3).
@@ -138,6 +146,15 @@ options:
         absolute path into the virtual environment leads to the old one.
     type: list
     elements: str
+  stop_units:
+    description:
+      - Services and timers that import or start programs of the virtual environment later on. Those that run are stopped before
+        the switch, in the reverse order, and started after it, in this order. Only root can do that.
+      - A running service of C(Type=oneshot) is waited for for a minute, while its timer is stopped; then nothing is changed.
+      - What a killed run has left stopped is started by the next one.
+      - In C(stability_environments), C(stop_before_switch) says it, and the role C(packages) finds the units.
+    type: list
+    elements: str
   index_url:
     description:
       - The address of the index. Without it, the configuration of the installer on the managed node decides.
@@ -236,7 +253,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 virtualenv:
-  description: The folder of the virtual environment.
+  description: The folder of the virtual environment, V(null) with O(interpreter).
   type: str
   returned: always
   sample: /opt/api/venv
@@ -375,6 +392,24 @@ restored:
   description: The id of the kept environment that was switched to, without an installer; V(null) when none was.
   type: str
   returned: always
+stopped_units:
+  description: Units that were stopped before the switch and, in check mode, those that would be.
+  type: list
+  elements: str
+  returned: always
+  sample: [api.service]
+started_units:
+  description:
+    - The invocation (C(InvocationID=), empty in check mode) of each unit that was started on this environment, those included that a
+      killed run had left stopped. With it, M(stability.baseline.systemd_units) does not restart them once more.
+  type: dict
+  returned: always
+  sample: {api.service: 0123456789abcdef0123456789abcdef}
+downtime:
+  description: Seconds from the first stop of a service to the last start, V(null) when none was stopped.
+  type: float
+  returned: always
+  sample: 0.31
 generations:
   description: The environments from before that are kept, the newest first.
   type: list
@@ -400,6 +435,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stability.baseline.plugins.module_utils.commands import EnvironmentFailure
 from ansible_collections.stability.baseline.plugins.module_utils.environment_generations import plan_roll_back
 from ansible_collections.stability.baseline.plugins.module_utils.environment_lock import locked
+from ansible_collections.stability.baseline.plugins.module_utils.environment_pause import check_units
 from ansible_collections.stability.baseline.plugins.module_utils.environment_preparation import prepare
 from ansible_collections.stability.baseline.plugins.module_utils.environment_reading import examine
 from ansible_collections.stability.baseline.plugins.module_utils.environment_runs import carry_out, roll_back
@@ -411,7 +447,8 @@ def argument_spec():
     """Return the options as AnsibleModule wants them."""
     texts = {"type": "list", "elements": "str"}
     return {
-        "virtualenv": {"type": "str", "required": True},
+        "virtualenv": {"type": "str"},
+        "interpreter": {"type": "str"},
         "python": {"type": "str"},
         "run_as": {"type": "str"},
         "pins": texts,
@@ -425,6 +462,7 @@ def argument_spec():
         "sources": texts,
         "installer": {"type": "str", "choices": ["auto", "pip", "uv"], "default": "auto"},
         "smoke_test": texts,
+        "stop_units": texts,
         "index_url": {"type": "str", "no_log": True},
         "extra_index_urls": {**texts, "no_log": True},
         "find_links": texts,
@@ -435,24 +473,35 @@ def argument_spec():
     }
 
 
-def carried_out(environment, check_mode, lock):
+def carried_out(environment, units, check_mode, lock):
     """Plan and act unless in check mode; return the plan, what happened, and what could not be looked at."""
-    prepared = prepare(environment, check_mode)
-    if environment.state == "rolled_back":
-        planned = plan_roll_back(prepared.place, prepared.user)
-        return planned, roll_back(prepared, planned, check_mode), []
-    examined = examine(prepared.environment, check_mode)
-    return examined.plan, carry_out(prepared, examined, check_mode, lock), examined.pending
+    if environment.interpreter:
+        # Imported here: hardly any run needs it, and all that is imported has to be compiled.
+        from ansible_collections.stability.baseline.plugins.module_utils import environment_in_place as in_place
+
+        examined = in_place.examine_in_place(environment, check_mode)
+        return examined.plan, in_place.change_in_place(examined, check_mode, lock), examined.pending
+    prepared = prepare(environment, units, check_mode)
+    if prepared.environment.state == "rolled_back":
+        planned, pending = plan_roll_back(prepared.place, prepared.user), []
+        outcome = roll_back(prepared, planned, check_mode)
+    else:
+        examined = examine(prepared.environment, check_mode)
+        planned, pending = examined.plan, examined.pending
+        outcome = carry_out(prepared, examined, check_mode, lock)
+    prepared.pause.tell(outcome)
+    return planned, outcome, pending
 
 
 def apply(environment, module, lock=None):
     """Plan, act unless in check mode, and return the module's result."""
-    planned, outcome, pending = carried_out(environment, module.check_mode, lock)
+    units = module.params["stop_units"] or ()
+    planned, outcome, pending = carried_out(environment, units, module.check_mode, lock)
     for warning in pending + outcome.warnings:
         module.warn(warning)
     result = {
         "changed": outcome.changed or bool(pending),
-        "virtualenv": environment.virtualenv,
+        "virtualenv": environment.virtualenv or None,
         "reinstalled": [step.result() for step in planned.steps],
         "created": planned.create,
         "leftovers": list(planned.leftovers),
@@ -465,10 +514,13 @@ def apply(environment, module, lock=None):
         "smoke_tested": outcome.smoke_tested,
         "commands": outcome.commands,
         "restored": outcome.restored,
+        "stopped_units": outcome.stopped,
+        "started_units": outcome.started,
+        "downtime": outcome.downtime,
         "generations": outcome.generations,
     }
     if module._diff:
-        result["diff"] = planned.diff(environment.virtualenv)
+        result["diff"] = planned.diff(environment.subject)
     if outcome.failure is not None:
         module.fail_json(msg=outcome.failure, **result)
     return result
@@ -480,18 +532,19 @@ def main():
     given = {name: value for name, value in module.params.items() if value is not None}
     problems = []
     try:
+        check_units(given.pop("stop_units", ()), "stop_units", problems)
         environment = parse_environment(given, "", problems)
-        if environment is None:
+        if problems:
             raise InvalidInput(problems)
         if module.check_mode:
             result = apply(environment, module)
         else:
-            with locked(environment.virtualenv) as lock:
+            with locked(environment.subject) as lock:
                 result = apply(environment, module, lock)
     except (InvalidInput, EnvironmentFailure) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        place = error.filename or given["virtualenv"]
+        place = error.filename or environment.subject
         module.fail_json(msg=f"{place}: {error.strerror}. The next run brings what was begun into order.")
     module.exit_json(**result)
 

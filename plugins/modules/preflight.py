@@ -82,4 +82,11 @@ sources:
   elements: list
   returned: success
   sample: [[/opt/api/src]]
+stop_units:
+  description:
+    - For each environment, in the order of the list, the units that stop before its switch. Empty without C(stop_before_switch).
+  type: list
+  elements: list
+  returned: success
+  sample: [[api.service]]
 """

@@ -35,6 +35,12 @@ options:
     type: list
     elements: path
     default: []
+  started_units:
+    description:
+      - What RV(stability.baseline.pip_pinned#module:started_units) of an earlier step of the same run says. Such a unit is not
+        restarted because its virtual environment changed; it still has to stay up.
+    type: dict
+    default: {}
   accounts_made:
     description:
       - Whether an earlier step of the same run has made the missing users and groups, with O(phase=users).
@@ -213,7 +219,8 @@ def apply_units(module):
         from ansible_collections.stability.baseline.plugins.module_utils import unit_journal, unit_run
 
         asked = unit_run.ask(module.params["services"], known)
-        earlier = unit_run.Earlier(module.params["changed_environments"], module.params["accounts_made"])
+        options = ("changed_environments", "started_units", "accounts_made")
+        earlier = unit_run.Earlier(*(module.params[option] for option in options))
         prepared = unit_run.prepare(asked, earlier, module.check_mode)
         journal = unit_journal.prepare(module.params["journald"], prepared.services, asked.version)
         result = unit_run.shown(prepared.plan, module._diff)
@@ -236,6 +243,7 @@ def main():
         argument_spec={
             "services": {"type": "list", "elements": "raw", "required": True},
             "changed_environments": {"type": "list", "elements": "path", "default": []},
+            "started_units": {"type": "dict", "default": {}},
             "accounts_made": {"type": "bool", "default": False},
             "journald": {"type": "dict"},
             "phase": {"type": "str", "choices": ["all", "users"], "default": "all"},

@@ -111,6 +111,7 @@ class RemoteHost:
         diff: bool = False,
         kill_after: float | None = None,
         crash_at: int | None = None,
+        prelude: str = "",
     ) -> dict[str, Any]:
         """Run a module of this collection on the host, without a playbook, and return its result.
 
@@ -121,6 +122,7 @@ class RemoteHost:
             diff: in diff mode.
             kill_after: seconds after which the module and what it started are killed with SIGKILL.
             crash_at: the number of the change of the host, from 1, before which the module ends.
+            prelude: code that runs before the module, in the same process.
 
         Returns:
             The module's result, with `warnings` as a list of text; empty when it was killed.
@@ -130,11 +132,16 @@ class RemoteHost:
         internal["_ansible_no_log"] = False
         payload = json.dumps({"ANSIBLE_MODULE_ARGS": {**args, **internal}})
         command = ["env", f"PYTHONPATH={LIBRARY}", "PYTHONPYCACHEPREFIX=/var/cache/stability-test"]
-        program = [name] if crash_at is None else [name, str(crash_at)]
+        program = [
+            "-c",
+            f"{prelude}\nimport runpy; runpy.run_path('{LIBRARY}/run_module.py', run_name='__main__')",
+            name,
+        ]
+        program += [] if crash_at is None else [str(crash_at)]
         if kill_after is not None:
             command += ["timeout", "--signal=KILL", str(kill_after)]
-        done = self.run([*command, "/usr/bin/python3", f"{LIBRARY}/run_module.py", *program], payload)
-        if crash_at is not None and done.code == CRASHED:
+        done = self.run([*command, "/usr/bin/python3", *program], payload)
+        if (prelude or crash_at is not None) and done.code == CRASHED:
             return {}
         if kill_after is not None and done.code == KILLED:
             return {}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils.environments import (
     KEYS,
-    PENDING_KEYS,
+    MODULE_KEYS,
     Environment,
     parse_environment,
     parse_environments,
@@ -94,17 +94,17 @@ def test_defaults() -> None:
         ),
         (
             [item(zzz=1)],
-            f"stability_environments[0].zzz: found an unknown key; expected a key of an environment. The keys are {', '.join(KEYS)}.",
+            f"stability_environments[0].zzz: found an unknown key; expected a key of an environment. "
+            f"The keys are {', '.join(key for key in KEYS if key not in MODULE_KEYS)}.",
         ),
         (
             [item(interpreter="/usr/bin/python3")],
-            "stability_environments[0].interpreter: found a key of a later version; expected a key of this version. "
-            "Here only virtual environments are changed; name one with virtualenv.",
+            "stability_environments[0].interpreter: found an option of the module alone; expected a key of an environment. "
+            "Name a virtual environment with virtualenv, or call the module pip_pinned.",
         ),
         (
-            [item(stop_before_switch="true")],
-            'stability_environments[0].stop_before_switch: found "true"; expected false in this version. '
-            "Services are restarted after the change, not stopped before it.",
+            [item(stop_before_switch="later")],
+            'stability_environments[0].stop_before_switch: found "later"; expected true or false. Write true or false.',
         ),
         (
             [item(run_as=None)],
@@ -223,6 +223,31 @@ def test_two_versions_under_different_markers_are_left_to_the_host() -> None:
     parse_environments([item(pins=["a==1; python_version < '3.9'", "a==2; python_version >= '3.9'"])])
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"virtualenv": VENV}, "interpreter: found virtualenv as well; expected one of the two. Take one of them out."),
+        (
+            {"python": "/usr/bin/python3"},
+            "python: found interpreter as well; expected a virtual environment. Take python out.",
+        ),
+        (
+            {"state": "rolled_back"},
+            "state: found rolled_back; expected present, since nothing is kept of an interpreter's distributions. "
+            "Pin the versions to go back to.",
+        ),
+        (
+            {"installer": "uv"},
+            "installer: found uv; expected auto or pip, since uv does not rehearse. Take installer out.",
+        ),
+    ],
+)
+def test_what_has_no_meaning_for_an_interpreter(options: dict[str, Any], message: str) -> None:
+    problems: list[Problem] = []
+    parse_environment({"interpreter": "/usr/bin/python3", "pins": [], **options}, "", problems)
+    assert [str(problem) for problem in problems] == [message]
+
+
 def test_a_module_names_its_options_bare() -> None:
     problems: list[Problem] = []
     assert parse_environment({"virtualenv": VENV, "pins": ["flask"]}, "", problems) is None
@@ -231,8 +256,8 @@ def test_a_module_names_its_options_bare() -> None:
     assert environment is not None and environment.option("requirements") == "requirements"
 
 
-def test_no_key_is_both_known_and_pending() -> None:
-    assert not set(KEYS) & set(PENDING_KEYS)
+def test_the_keys_of_the_module_are_known() -> None:
+    assert set(MODULE_KEYS) <= set(KEYS)
 
 
 VALUES = st.recursive(

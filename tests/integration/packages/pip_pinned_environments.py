@@ -126,6 +126,13 @@ def _text_of(warning):
     return warning if isinstance(warning, str) else warning["event"]["msg"]
 
 
+def put_wheels(host, wheels, folder):
+    """Bring the wheels of a folder into one of a test host."""
+    for path in wheels.glob("*.whl"):
+        encoded = base64.b64encode(path.read_bytes()).decode()
+        host.check(f"mkdir -p {folder} && base64 -d > {folder}/{path.name}", encoded)
+
+
 def tree(path):
     """Return what lies below ``path``: kind, size and time of each file, without byte code."""
     found = {}

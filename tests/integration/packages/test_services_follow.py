@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import base64
 import signal
 
 import pytest
-from pip_pinned_environments import wheel
+from pip_pinned_environments import put_wheels, wheel
 
 APPLY = "stability.baseline.apply"
 UNITS = "Apply all units of the host"
@@ -24,9 +23,7 @@ def variables(host, tmp_path):
     for version in ("1", "2"):
         wheel(tmp_path, "one", version)
     wheel(tmp_path, "one", "3", {"one.py": "release = '3'\n"})
-    for path in tmp_path.glob("*.whl"):
-        encoded = base64.b64encode(path.read_bytes()).decode()
-        host.check(f"mkdir -p {WHEELS} && base64 -d > {WHEELS}/{path.name}", encoded)
+    put_wheels(host, tmp_path, WHEELS)
     service = {"user": "lost", "exec_start": [f"{VENV}/bin/python", "-c", PROGRAM], "settle_sec": 0}
     with_venv = {"name": "lost-one", "virtualenv": VENV, **service}
     other = {"name": "lost-other", "user": "lost", "exec_start": ["/bin/sleep", "infinity"], "settle_sec": 0}
