@@ -1,0 +1,130 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the audit has read of a host, and what it has to say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from .audit_rules import BY_ID
+from .unit_files import HEADER
+from .unit_names import DROP_IN
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process below the main one: its age in seconds."""
+
+    pid: int
+    age: float
+
+
+@dataclass(frozen=True)
+class Process:
+    """The main process of a unit.
+
+    ``age`` is in seconds, ``argv`` its arguments, ``variables`` those of Python in its environment, ``spent_by_dead`` the seconds of
+    CPU time that its children have taken which have ended. What cannot be read without more rights is ``None``.
+    """
+
+    pid: int
+    age: float
+    argv: tuple[str, ...] = ()
+    variables: Optional[Mapping[str, str]] = None
+    workers: tuple[Worker, ...] = ()
+    spent_by_dead: float = 0.0
+
+
+@dataclass(frozen=True)
+class UnitFile:
+    """A unit file or drop-in: its path, its text, and its age in seconds."""
+
+    path: str
+    text: str
+    age: float
+
+    @property
+    def is_our_drop_in(self) -> bool:
+        """Whether it is a drop-in of ours, of which nothing needs a restart that has not had it."""
+        return self.path.endswith(f"/{DROP_IN}") and self.text.startswith(HEADER)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A service unit as it is in effect.
+
+    ``properties`` are systemd's merged ones, ``files`` the unit file and its drop-ins in their order, ``diagnostics`` what
+    systemd-analyze says of it, ``triggers`` the ``UnitFileState=`` of each timer, socket or path that starts it, ``restarts`` the
+    times that systemd has restarted it within :data:`RECENTLY`.
+    """
+
+    name: str
+    properties: Mapping[str, str]
+    files: tuple[UnitFile, ...] = ()
+    diagnostics: tuple[str, ...] = ()
+    triggers: Mapping[str, str] = field(default_factory=dict)
+    process: Optional[Process] = None
+    restarts: int = 0
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is a scheduled job: a oneshot unit that a timer starts."""
+        return self.properties.get("Type") == "oneshot" and any(name.endswith(".timer") for name in self.triggers)
+
+    @property
+    def is_daemon(self) -> bool:
+        """Whether it is meant to run on and on."""
+        return self.properties.get("Type") != "oneshot"
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs, or is on its way."""
+        return self.properties.get("ActiveState") in ("active", "activating", "reloading")
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its unit file is one that the baseline wrote."""
+        return bool(self.files) and self.files[0].text.startswith(HEADER)
+
+    @property
+    def service(self) -> str:
+        """Its name in ``stability_services``."""
+        return self.name.rpartition(".")[0]
+
+    def entry(self, **keys: Any) -> dict[str, Any]:
+        """Return the lines of ``stability_services`` that mend it; over somebody else's unit that is a drop-in."""
+        drop_in = {} if self.is_ours else {"drop_in": True}
+        return {"stability_services": [{"name": self.service, **drop_in, **keys}]}
+
+
+#: Seconds that count as now where a crash loop is looked for.
+RECENTLY = 600
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with one subject: the rule, what was seen, and what mends it as data of the inventory, if anything does.
+
+    ``severity`` is that of the rule, unless what was seen is less than that.
+    """
+
+    id: str
+    subject: str
+    seen: str
+    mend: Optional[Mapping[str, Any]] = None
+    severity: str = ""
+
+    def result(self) -> dict[str, Any]:
+        """Return it as a module's result shows it."""
+        rule = BY_ID[self.id]
+        return {
+            "id": self.id,
+            "severity": self.severity or rule.severity,
+            "subject": self.subject,
+            "title": rule.title,
+            "seen": self.seen,
+            "mend": self.mend,
+        }

@@ -1,0 +1,148 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules about environments, and about services that run in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Optional
+
+from .audit_model import Finding, Unit
+
+#: So many names are written out.
+_MOST = 10
+
+
+@dataclass(frozen=True)
+class Held:
+    """An environment as it is.
+
+    ``versions`` are the installed ones by name, ``conflicts`` the lines of ``pip check``, ``damaged`` the files of each
+    distribution that are not as recorded, ``leftovers`` what killed installers left, ``age`` the seconds since a distribution was
+    installed last, ``modules`` the names of top-level modules. ``unpinned`` and ``wrong`` (name to installed and pinned version)
+    are ``None`` where nothing says what is pinned.
+    """
+
+    path: str
+    python: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    conflicts: Sequence[str] = ()
+    damaged: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    leftovers: Sequence[str] = ()
+    age: float = float("inf")
+    modules: frozenset[str] = frozenset()
+    unpinned: Optional[Sequence[str]] = None
+    wrong: Optional[Mapping[str, tuple[str, str]]] = None
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more
+
+
+def fits_together(held: Held) -> Iterator[Finding]:
+    """SB401."""
+    for line in held.conflicts:
+        yield Finding("SB401", held.path, line)
+
+
+def is_as_recorded(held: Held) -> Iterator[Finding]:
+    """SB402."""
+    for name, files in held.damaged.items():
+        yield Finding("SB402", held.path, f"{name} {held.versions.get(name, '')}: {_listed(files)}")
+
+
+def is_pinned(held: Held) -> Iterator[Finding]:
+    """SB403."""
+    if held.unpinned:
+        pins = [f"{name}=={held.versions[name]}" for name in held.unpinned]
+        yield Finding(
+            "SB403", held.path, _listed(pins), {"stability_environments": [{"virtualenv": held.path, "pins": pins}]}
+        )
+
+
+def has_the_pinned_versions(held: Held) -> Iterator[Finding]:
+    """SB404."""
+    for name, (installed, pinned) in (held.wrong or {}).items():
+        yield Finding("SB404", held.path, f"{name} is {installed or 'not installed'}, and {pinned} is pinned")
+
+
+def has_no_leftovers(held: Held) -> Iterator[Finding]:
+    """SB407."""
+    if held.leftovers:
+        yield Finding("SB407", held.path, _listed(held.leftovers))
+
+
+RULES: dict[str, Callable[[Held], Iterator[Finding]]] = {
+    "SB401": fits_together,
+    "SB402": is_as_recorded,
+    "SB403": is_pinned,
+    "SB404": has_the_pinned_versions,
+    "SB407": has_no_leftovers,
+}
+
+
+def judge(held: Held) -> list[Finding]:
+    """Return everything that the rules find in an environment."""
+    return [finding for rule in RULES.values() for finding in rule(held)]
+
+
+def runs_what_is_installed(unit: Unit, held: Held) -> Iterator[Finding]:
+    """SB405."""
+    if unit.process is not None and unit.is_daemon and held.age < unit.process.age:
+        yield Finding(
+            "SB405",
+            unit.name,
+            f"the process is {unit.process.age:.0f} s old, and {held.path} was changed {held.age:.0f} s ago",
+        )
+
+
+def imports_from_its_environment(unit: Unit, held: Held, user_site: str = "") -> Iterator[Finding]:
+    """SB408; ``user_site`` is the folder of the user's own site-packages where the process would look into it."""
+    process = unit.process
+    if process is None or process.variables is None:
+        return
+    inside = f"{held.path}/"
+    outside = [
+        path for path in process.variables.get("PYTHONPATH", "").split(":") if path and not path.startswith(inside)
+    ]
+    hiding = [f"{path} ({', '.join(hidden)})" for path in outside if (hidden := _hidden(path, held))]
+    if hiding:
+        yield Finding("SB408", unit.name, f"PYTHONPATH has {_listed(hiding)}")
+    if user_site and os.path.isdir(user_site) and not process.variables.get("PYTHONNOUSERSITE"):
+        mend = unit.entry(environment={"PYTHONNOUSERSITE": "1"})
+        yield Finding("SB408", unit.name, f"{user_site} is searched as well", mend)
+    folder = unit.properties.get("WorkingDirectory", "").lstrip("!~")
+    if _looks_into_working_directory(process.argv) and (hidden := _hidden(folder, held)):
+        yield Finding("SB408", unit.name, f"{folder} hides installed modules: {_listed(hidden)}")
+
+
+def _hidden(folder: str, held: Held) -> list[str]:
+    """Return the top-level modules of the environment that a module in ``folder`` would hide."""
+    try:
+        names = os.listdir(folder) if folder.startswith("/") else []
+    except OSError:
+        return []
+    found = {
+        name[:-3] if name.endswith(".py") else name
+        for name in names
+        if name.endswith(".py") or _is_package(folder, name)
+    }
+    return sorted(found & held.modules)
+
+
+def _is_package(folder: str, name: str) -> bool:
+    return os.path.isfile(os.path.join(folder, name, "__init__.py"))
+
+
+def _looks_into_working_directory(argv: Sequence[str]) -> bool:
+    """Whether Python puts the working directory first: for ``-m`` and ``-c``, unless it is isolated or safe (``-I``, ``-P``)."""
+    for word in argv[1:]:
+        if word in ("-m", "-c"):
+            return True
+        if not word.startswith("-") or "I" in word or "P" in word:
+            return False
+    return False

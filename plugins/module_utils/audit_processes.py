@@ -1,0 +1,96 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes as proc(5) shows them: which are Python, how old they are, what has died below them."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Optional
+
+from .audit_model import Process, Worker
+
+PROC = "/proc"
+_PYTHON = re.compile(r"(?:python|pypy)[0-9.]*\Z")
+_SHEBANG = re.compile(rb"#!\s*(?:\S*/env\s+(?:-\S+\s+)*)?(?:\S*/)?(?:python|pypy)[0-9.]*\s")
+#: How scripts with a long path begin, that pip and uv write.
+_LONG_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' ['\"]?\S*/(?:python|pypy)[0-9.]*['\"]? ")
+_OWN_VARIABLES = "PYTHON"
+#: Fields of ``/proc/PID/stat``, counted from the state of the process on, behind the name.
+_PARENT, _USER_OF_DEAD, _SYSTEM_OF_DEAD, _STARTED = 1, 13, 14, 19
+
+
+def is_python(path: str) -> bool:
+    """Whether a program is a Python, or a script that a Python runs. What cannot be read is none."""
+    if _PYTHON.match(os.path.basename(os.path.realpath(path))):
+        return True
+    with suppress(OSError), open(path, "rb") as stream:
+        head = stream.read(512)
+        return bool(_SHEBANG.match(head) or _LONG_SHEBANG.match(head))
+    return False
+
+
+def runs_python(pid: int, proc: str = PROC) -> Optional[bool]:
+    """Whether a process runs a Python; ``None`` where that may not be seen, or it is gone."""
+    try:
+        program = os.readlink(f"{proc}/{pid}/exe")
+    except OSError:
+        return None
+    return bool(_PYTHON.match(os.path.basename(program.removesuffix(" (deleted)"))))
+
+
+def _stat(pid: int, proc: str) -> list[str]:
+    with open(f"{proc}/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+        # The name is in parentheses, and may hold any of them and blanks.
+        return stream.read().rpartition(")")[2].split()
+
+
+def _age(stat: list[str], now: float) -> float:
+    return max(0.0, now - int(stat[_STARTED]) / os.sysconf("SC_CLK_TCK"))
+
+
+def _words(pid: int, name: str, proc: str) -> tuple[str, ...]:
+    with open(f"{proc}/{pid}/{name}", encoding="utf-8", errors="surrogateescape") as stream:
+        return tuple(stream.read().split("\0")[:-1])
+
+
+def _variables(pid: int, proc: str) -> Optional[Mapping[str, str]]:
+    """Return Python's own variables in the environment of a process; all others stay there."""
+    try:
+        pairs = [word.partition("=") for word in _words(pid, "environ", proc)]
+    except OSError:
+        return None
+    return {name: value for name, _sign, value in pairs if name.startswith(_OWN_VARIABLES)}
+
+
+def _workers(pids: Iterable[int], main: int, now: float, proc: str) -> Iterator[Worker]:
+    for pid in pids:
+        with suppress(OSError, IndexError):
+            stat = _stat(pid, proc)
+            if int(stat[_PARENT]) == main:
+                yield Worker(pid, _age(stat, now))
+
+
+def read_process(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[Process]:
+    """Return the main process of a unit, with those of ``pids`` that it has started; ``None`` when it is gone."""
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    try:
+        stat = _stat(main, proc)
+        argv = _words(main, "cmdline", proc)
+    except OSError:
+        return None
+    spent = (int(stat[_USER_OF_DEAD]) + int(stat[_SYSTEM_OF_DEAD])) / os.sysconf("SC_CLK_TCK")
+    workers = tuple(_workers(pids, main, now, proc))
+    return Process(main, _age(stat, now), argv, _variables(main, proc), workers, spent)
+
+
+def members(control_group: str, root: str = "/sys/fs/cgroup") -> list[int]:
+    """Return the processes in a control group; of cgroup v1, systemd's own hierarchy is asked (cgroups(7))."""
+    for base in (root, f"{root}/unified", f"{root}/systemd"):
+        with suppress(OSError), open(f"{base}{control_group}/cgroup.procs", encoding="ascii") as stream:
+            return [int(line) for line in stream]
+    return []

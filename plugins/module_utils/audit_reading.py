@@ -1,0 +1,126 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the Python services of a host as they are in effect, without changing anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from . import systemd_host as systemd
+from .audit_model import RECENTLY, Unit, UnitFile
+from .audit_processes import is_python, members, read_process, runs_python
+
+PROPERTIES = (
+    *("Id", "LoadState", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "MainPID", "NRestarts"),
+    *("Restart", "RestartUSec", "StartLimitIntervalUSec", "StartLimitBurst", "ExecStart", "User", "WorkingDirectory"),
+    *("NeedDaemonReload", "FragmentPath", "DropInPaths", "UnitFileState", "WantedBy", "RequiredBy", "UpheldBy"),
+    *("TriggeredBy", "StandardOutput", "StandardError", "MemoryMax", "MemoryHigh", "MemoryCurrent", "ControlGroup"),
+)
+#: systemd.journal-fields(7): the message with which systemd says that it has scheduled a restart.
+_RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
+_PROGRAM = re.compile(r"(?:^|\n)?\{ path=(.*?) ; argv\[\]=")
+
+
+@dataclass
+class Read:
+    """The units that are Python services, and what could not be seen."""
+
+    units: list[Unit] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+
+
+def _loaded() -> list[str]:
+    """Return the services that systemd has in memory, whatever their state."""
+    argv = ["systemctl", "list-units", "--all", "--type=service", "--plain", "--no-legend", "--no-pager", "--full"]
+    done = systemd.run(argv)
+    if done.status:
+        raise systemd.HostError(f"systemctl list-units failed: {done.stderr.strip()}")
+    return [words[0] for words in (line.split() for line in done.stdout.split("\n")) if len(words) > 1]
+
+
+def _is_python_service(state: systemd.UnitState) -> bool:
+    """Whether the main process is a Python, or where none runs, what would be started is one."""
+    if state["LoadState"] != "loaded":
+        return False
+    pid = int(state.get("MainPID") or 0)
+    running = runs_python(pid) if pid else None
+    if running is not None:
+        return running
+    return any(is_python(path) for path in _PROGRAM.findall(state.get("ExecStart", "")))
+
+
+def _file(path: str, now: float) -> UnitFile | None:
+    with suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as stream:
+        return UnitFile(path, stream.read(), now - os.fstat(stream.fileno()).st_mtime)
+    return None
+
+
+def _files(state: systemd.UnitState, now: float) -> tuple[UnitFile, ...]:
+    paths = [state.get("FragmentPath", ""), *state.get("DropInPaths", "").split()]
+    found = (_file(path, now) for path in paths if path)
+    return tuple(file for file in found if file is not None)
+
+
+def _scheduled_restarts() -> dict[str, int]:
+    """Return how often systemd has scheduled a restart of each unit within ``RECENTLY``, from the journal, in one question."""
+    since = ["--since", f"@{time.time() - RECENTLY:.0f}"]
+    output = ["--output", "json", "--output-fields", "UNIT", "--quiet", "--no-pager"]
+    done = systemd.run(["journalctl", *since, *output, f"MESSAGE_ID={_RESTART_SCHEDULED}"])
+    counts: dict[str, int] = {}
+    for line in filter(None, done.stdout.split("\n")):
+        unit = str(json.loads(line).get("UNIT", ""))
+        counts[unit] = counts.get(unit, 0) + 1
+    return counts
+
+
+def diagnostics_of(printed: str, units: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the lines of ``systemd-analyze verify`` by the unit that they speak of, by its name or the path of a file of it."""
+    found: dict[str, list[str]] = {unit: [] for unit in units}
+    for line in printed.split("\n"):
+        for unit, lines in found.items():
+            if line.startswith(f"{unit}:") or f"/{unit}:" in line or f"/{unit}.d/" in line.partition(": ")[0]:
+                lines.append(line.strip())
+                break
+    return {unit: tuple(dict.fromkeys(lines)) for unit, lines in found.items()}
+
+
+def _diagnostics(units: Sequence[str], version: int) -> dict[str, tuple[str, ...]]:
+    if not units:
+        return {}
+    options = ["--recursive-errors=no"] if version >= systemd.RECURSIVE_ERRORS else []
+    return diagnostics_of(systemd.run(["systemd-analyze", "verify", "--man=no", *options, *units]).stderr, units)
+
+
+def _triggers(states: Mapping[str, systemd.UnitState]) -> dict[str, str]:
+    names = sorted({name for state in states.values() for name in state.get("TriggeredBy", "").split()})
+    return {name: state["UnitFileState"] for name, state in systemd.show(names, ("UnitFileState",)).items()}
+
+
+def read_units(named: Sequence[str], version: int) -> Read:
+    """Return the units of ``named``, or when that is empty every Python service that systemd knows.
+
+    Raises :class:`~.systemd_host.HostError` when systemd does not answer.
+    """
+    now = time.time()
+    states = systemd.show(list(named) or _loaded(), PROPERTIES)
+    if not named:
+        states = {unit: state for unit, state in states.items() if _is_python_service(state)}
+    states = {unit: state for unit, state in states.items() if state["LoadState"] != "not-found"}
+    triggers, restarts = _triggers(states), _scheduled_restarts()
+    diagnostics = _diagnostics(list(states), version)
+    read = Read()
+    for unit, state in states.items():
+        pid = int(state.get("MainPID") or 0)
+        process = read_process(pid, members(state.get("ControlGroup", ""))) if pid else None
+        if process is not None and process.variables is None:
+            read.unseen.append(f"the environment of the process of {unit} (more rights are needed)")
+        own = {name: triggers[name] for name in state.get("TriggeredBy", "").split()}
+        read.units.append(Unit(unit, state, _files(state, now), diagnostics[unit], own, process, restarts.get(unit, 0)))
+    return read

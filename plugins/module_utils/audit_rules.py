@@ -1,0 +1,229 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of the audit as data: the audit, its reports and ``docs/findings.md`` are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ERROR, WARNING, INFO = "error", "warning", "info"
+#: From what hurts most to what is only told.
+SEVERITIES = (ERROR, WARNING, INFO)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    ``title`` says in a line what is wrong, ``reason`` why that hurts, ``evidence`` how it is found out, ``experiment`` what
+    decided it and on which versions, ``remedy`` what to do, ``waive`` when it may stay as it is.
+    """
+
+    id: str
+    severity: str
+    title: str
+    reason: str
+    evidence: str
+    experiment: str
+    remedy: str
+    waive: str
+
+
+RULES = (
+    Rule(
+        "SB101",
+        ERROR,
+        "It does not come back after every end",
+        "systemd restarts nothing by default, and on-failure ignores exit 0 and a SIGTERM from outside, with which servers end.",
+        "Restart= of the unit as systemd has merged it; a job is a oneshot unit that a timer starts.",
+        "A service ended nine ways under each Restart= (systemd 247, 252, 257, 262): only always brings it back after all of them.",
+        "restart: always for a daemon; for a job retries, or 0 where it must not run twice.",
+        "A program that is meant to end, and that somebody starts by hand.",
+    ),
+    Rule(
+        "SB102",
+        WARNING,
+        "A crash loop would burn the CPU",
+        "A Python program that fails at its start takes most of a second of CPU time, again and again.",
+        "RestartSec= of the unit as systemd has merged it, below a second.",
+        "A program that exits at once took 7 to 8 CPU seconds a minute at the default of 100 ms, and 0.4 at 5 s (systemd 252, 257, 262).",
+        "restart_sec: 5s.",
+        "A program that starts in milliseconds and must be back at once.",
+    ),
+    Rule(
+        "SB103",
+        ERROR,
+        "The start limit ends it for good",
+        "After StartLimitBurst= starts within StartLimitIntervalSec= systemd gives the unit up, and nobody starts it again.",
+        "Both directives as systemd has merged them, and whether so many starts fit with the restart delay.",
+        "With the default limit of 5 starts in 10 s, a delay of 100 ms or 1 s is given up, one of 2 s or more never (systemd 252, 257, 262).",
+        "start_limit_interval_sec: 0.",
+        "Something else starts the unit again, such as StartLimitAction=reboot.",
+    ),
+    Rule(
+        "SB104",
+        WARNING,
+        "systemd ignores a directive",
+        "A directive that is misspelt, in the wrong section or has a bad value is left out without an error.",
+        "Each line that systemd-analyze verify prints about the unit. Its exit status says nothing.",
+        "StartLimitIntervalSec=0 in [Service] gives a warning in the journal, exit status 0, and the limit stays (systemd 252, 257, 262).",
+        "Correct or remove the line.",
+        "The unit file serves several versions of systemd, and the directive is for a newer one.",
+    ),
+    Rule(
+        "SB105",
+        WARNING,
+        "What runs is not what the unit says",
+        "The next restart, planned or not, brings the changed unit into effect, at a time that nobody has chosen.",
+        "NeedDaemonReload=, and the times of the unit's files against the start of its process.",
+        "A changed file takes effect with the daemon-reload and, for most directives, with the next start (systemd 247, 252, 257, 262).",
+        "systemctl daemon-reload, and restart the unit when that suits.",
+        "The change is meant for the next start.",
+    ),
+    Rule(
+        "SB106",
+        ERROR,
+        "It is in a crash loop",
+        "Without a start limit a unit never fails, so monitoring of failed units stays green; workers that die under a living master "
+        "do not even count as restarts.",
+        "Restarts that systemd has scheduled within ten minutes; the age of workers against that of their master, and the CPU time of "
+        "the workers that have died.",
+        "uvicorn with two workers that fail at their import stays active (running) with NRestarts=0 and goes on for ever.",
+        "Look at its last records in the journal and mend what ends it.",
+        "",
+    ),
+    Rule(
+        "SB107",
+        WARNING,
+        "It does not come back after a reboot",
+        "A unit that runs and is not enabled is gone after the next reboot.",
+        "UnitFileState= and WantedBy= of the unit, and of the timer, socket or path that starts it.",
+        "A reboot of a host with a started and not enabled unit (systemd 252).",
+        "enabled: true.",
+        "Something else starts it after a reboot.",
+    ),
+    Rule(
+        "SB201",
+        ERROR,
+        "Its output does not go to the journal",
+        "What it says when it dies is not where people look, and is not kept as the journal is.",
+        "StandardOutput= and StandardError= as systemd has merged them.",
+        "Output to null, a file or a terminal is not in the journal (systemd 252, 257, 262).",
+        "Remove the directive; directives of the baseline name the journal.",
+        "The program logs to the journal by itself, through its native protocol.",
+    ),
+    Rule(
+        "SB202",
+        WARNING,
+        "Output is lost when it is killed",
+        "Python keeps output to a pipe or socket in a buffer of its own, which a killed process takes along.",
+        "The option -u and the variable PYTHONUNBUFFERED of the running process.",
+        "0 of 100 printed lines survive SIGKILL, SIGSEGV, os._exit and a plain systemctl stop; unbuffered all do (Python 3.6 to 3.14).",
+        'environment: {PYTHONUNBUFFERED: "1"}, which the baseline writes by itself.',
+        "The program flushes each line.",
+    ),
+    Rule(
+        "SB207",
+        WARNING,
+        "The journal does not keep what it gets",
+        "A volatile journal is gone after a reboot, and a rate limit drops records when most of them come: when something breaks.",
+        "Storage= as journald has it, whether there is a journal on the disk, and records of suppressed messages.",
+        "Storage=auto without /var/log/journal keeps nothing (systemd to 258); a burst over the limit is dropped and counted.",
+        "The role journald, with its defaults.",
+        "Records are forwarded to another host at once.",
+    ),
+    Rule(
+        "SB304",
+        INFO,
+        "It has no memory cap",
+        "A leak then takes the whole host down, not the service alone.",
+        "MemoryMax= as systemd has merged it.",
+        "With MemoryMax= the service is killed alone and comes back; without, the host kills what it likes (cgroup v1 and v2).",
+        "memory_max, from what it needs at its peak and some room.",
+        "The host runs nothing else.",
+    ),
+    Rule(
+        "SB305",
+        WARNING,
+        "Its memory limits work against each other",
+        "At MemoryHigh= the kernel slows a service down; it does not end it. Below what the service needs that freezes it for good, and at "
+        "or above MemoryMax= it has no effect.",
+        "MemoryHigh= and MemoryMax= as systemd has merged them, and the memory that the control group has now.",
+        "A service whose working set is above MemoryHigh= stands still, and is not restarted (systemd 252, cgroup v2).",
+        "memory_high below memory_max, and well above what it needs.",
+        "",
+    ),
+    Rule(
+        "SB401",
+        ERROR,
+        "Distributions do not fit together",
+        "What a distribution requires is missing or has another version; it fails at some import or call, not at the start.",
+        "The requirements of every installed distribution, with their environment markers, against what is installed: what pip check says.",
+        "pip prints ERROR and ends with 0 when it creates a conflict (pip 20 to 26).",
+        "Pin versions that fit together, what they require included.",
+        "The requirement is known to be wrong: a bound that its authors have lifted since.",
+    ),
+    Rule(
+        "SB402",
+        ERROR,
+        "Installed files are not those of the distribution",
+        "Somebody changed or removed a file, or an installer was killed; pip check is content with all of these.",
+        "Every file of every installed distribution against its RECORD; digests are remembered by inode, size and times.",
+        "pip killed in the middle left 19 of 20 Django environments broken, all of them fine for pip check.",
+        "The role packages, which installs again what differs.",
+        "A file that the program itself rewrites.",
+    ),
+    Rule(
+        "SB403",
+        WARNING,
+        "Something is installed that nothing pins",
+        "Its version is whatever it was when somebody installed it, and the next host gets another one.",
+        "Installed distributions against the pins of stability_environments; pip, setuptools and wheel need none.",
+        "flask==2.0.3 alone gets Werkzeug 3, with which it cannot be imported (pip 20 to 26).",
+        "Pin it, or uninstall it; locked: true refuses it from then on.",
+        "A tool that nobody imports.",
+    ),
+    Rule(
+        "SB404",
+        ERROR,
+        "A version is not the pinned one",
+        "What was tested is not what runs.",
+        "Installed versions against the pins of stability_environments, compared by PEP 440.",
+        "--upgrade and installations without --no-deps change other distributions, too (pip 20 to 26).",
+        "The role packages, or the pin corrected.",
+        "",
+    ),
+    Rule(
+        "SB405",
+        WARNING,
+        "The process is older than its environment",
+        "It has old code in memory and reads new files with its next import: a mixture that nobody has tested.",
+        "The start of the process against the last change of an installed distribution.",
+        "What a running process imports late comes from the new files, until its restart (Python 3.8 to 3.14).",
+        "Restart it; the role service does so by itself.",
+        "The change touched only what the process has imported already.",
+    ),
+    Rule(
+        "SB407",
+        ERROR,
+        "An interrupted installation has left something",
+        "A folder that begins with ~ is what pip had moved away before it was killed; the environment may be half of two versions.",
+        "Names in site-packages that begin with ~, and an unfinished change of the baseline.",
+        "A second run of pip heals the import and never the leftovers (20 kills).",
+        "The role packages, which removes them and installs again what differs.",
+        "",
+    ),
+    Rule(
+        "SB408",
+        WARNING,
+        "Imports may come from outside of the environment",
+        "PYTHONPATH and the user's own site-packages come before or beside the environment, and nothing pins what is in there.",
+        "PYTHONPATH of the running process, the folder of the user's site-packages, and modules in the working directory that hide "
+        "installed ones.",
+        "A module in the working directory hides an installed one for python -m and -c (Python 3.8 to 3.14).",
+        "Remove PYTHONPATH, write PYTHONNOUSERSITE=1, rename the module.",
+        "The folder is part of the application and holds no distribution.",
+    ),
+)
+BY_ID = {rule.id: rule for rule in RULES}

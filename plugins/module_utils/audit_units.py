@@ -1,0 +1,224 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules about a unit: whether it comes back, where its output goes, how its memory is bounded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Optional
+
+from . import values as v
+from .audit_model import RECENTLY, Finding, Unit
+from .audit_rules import INFO
+
+#: Less is a delay at which a crash loop burns the CPU.
+SHORTEST_DELAY = 1.0
+#: So many restarts within ``RECENTLY`` are a loop.
+LOOP = 3
+#: Workers that are all younger, under a master that is older, are new ones.
+_NEW_WORKER = 30.0
+#: Of one CPU, what dead workers take on average in a loop.
+_SPENT_IN_LOOP = 0.02
+_TO_JOURNAL = ("journal", "journal+console", "inherit", "syslog", "syslog+console", "kmsg", "kmsg+console")
+_LEGACY_LIMIT = re.compile(r"^\s*(StartLimitInterval)\s*=", re.MULTILINE)
+_INFINITY = ("", "infinity", "18446744073709551615")
+#: The share of ``MemoryHigh=`` at which the kernel holds a service back.
+_HELD_BACK = 0.97
+
+
+def seconds_of(properties: Mapping[str, str], name: str) -> float:
+    """Return a time span as ``systemctl show`` prints it, in seconds; infinite where it says so."""
+    text = properties.get(name, "")
+    return float("inf") if text == "infinity" else v.seconds(text or "0")
+
+
+def bytes_of(properties: Mapping[str, str], name: str) -> Optional[int]:
+    """Return a number of bytes; ``None`` where there is no limit, or systemd does not know."""
+    text = properties.get(name, "")
+    return None if text in _INFINITY or not text.isdigit() else int(text)
+
+
+def _restart(unit: Unit) -> str:
+    return unit.properties.get("Restart", "no")
+
+
+def _writes_no(unit: Unit) -> bool:
+    """Whether ``Restart=no`` is written out, so that it is meant."""
+    written = [
+        line for file in unit.files for line in re.findall(r"^\s*Restart\s*=\s*(\S*)\s*$", file.text, re.MULTILINE)
+    ]
+    return bool(written) and written[-1] == "no"
+
+
+def _is_bounded(unit: Unit) -> bool:
+    return (
+        int(unit.properties.get("StartLimitBurst") or 0) > 0
+        and seconds_of(unit.properties, "StartLimitIntervalUSec") > 0
+    )
+
+
+def comes_back(unit: Unit) -> Iterator[Finding]:
+    """SB101."""
+    restart = _restart(unit)
+    if unit.is_job:
+        fine = (restart == "on-failure" and _is_bounded(unit)) or (restart == "no" and _writes_no(unit))
+        if not fine:
+            bound = "" if restart == "no" or _is_bounded(unit) else " without a bound"
+            yield Finding("SB101", unit.name, f"Restart={restart}{bound}, of a job", unit.entry(retries=3))
+    elif unit.is_daemon and restart != "always":
+        yield Finding("SB101", unit.name, f"Restart={restart}", unit.entry(restart="always"))
+
+
+def waits(unit: Unit) -> Iterator[Finding]:
+    """SB102."""
+    delay = seconds_of(unit.properties, "RestartUSec")
+    if _restart(unit) != "no" and delay < SHORTEST_DELAY:
+        yield Finding(
+            "SB102", unit.name, f"RestartSec={unit.properties.get('RestartUSec')}", unit.entry(restart_sec="5s")
+        )
+
+
+def is_never_given_up(unit: Unit) -> Iterator[Finding]:
+    """SB103; a limit that was turned off under its old name is only told."""
+    limit, burst = (
+        seconds_of(unit.properties, "StartLimitIntervalUSec"),
+        int(unit.properties.get("StartLimitBurst") or 0),
+    )
+    delay = seconds_of(unit.properties, "RestartUSec")
+    if unit.is_daemon and _restart(unit) != "no" and limit > 0 and burst > 0 and burst * delay < limit:
+        shown = unit.properties.get("StartLimitIntervalUSec")
+        seen = f"StartLimitBurst={burst} within StartLimitIntervalSec={shown}, at RestartSec={unit.properties.get('RestartUSec')}"
+        yield Finding("SB103", unit.name, seen, unit.entry(start_limit_interval_sec=0))
+
+
+def is_understood(unit: Unit) -> Iterator[Finding]:
+    """SB104."""
+    for line in unit.diagnostics:
+        yield Finding("SB104", unit.name, line)
+    for file in unit.files:
+        if _LEGACY_LIMIT.search(file.text):
+            seen = (
+                f"{file.path}: StartLimitInterval= is the old name of StartLimitIntervalSec=, which belongs into [Unit]"
+            )
+            yield Finding("SB104", unit.name, seen, severity=INFO)
+
+
+def is_loaded(unit: Unit) -> Iterator[Finding]:
+    """SB105."""
+    if unit.properties.get("NeedDaemonReload") == "yes":
+        yield Finding("SB105", unit.name, "a file of the unit has changed and is not loaded (NeedDaemonReload=yes)")
+        return
+    process = unit.process
+    if process is None or not unit.is_daemon:
+        return
+    newer = [file.path for file in unit.files if file.age < process.age and not file.is_our_drop_in]
+    if newer:
+        yield Finding("SB105", unit.name, f"the process is older than {', '.join(newer)}")
+
+
+def is_at_rest(unit: Unit) -> Iterator[Finding]:
+    """SB106."""
+    if unit.restarts >= LOOP:
+        seen = f"{unit.restarts} restarts within {RECENTLY // 60} minutes, and it says {unit.properties.get('ActiveState')}"
+        yield Finding("SB106", unit.name, seen)
+        return
+    process = unit.process
+    if process is None or not process.workers or process.age < 2 * _NEW_WORKER:
+        return
+    ages = [worker.age for worker in process.workers]
+    if min(ages) < _NEW_WORKER and process.spent_by_dead > _SPENT_IN_LOOP * process.age:
+        yield Finding(
+            "SB106",
+            unit.name,
+            f"its youngest worker is {min(ages):.0f} s old under a master of {process.age:.0f} s, and workers that ended took "
+            f"{process.spent_by_dead:.0f} s of CPU time",
+        )
+
+
+def comes_back_after_a_reboot(unit: Unit) -> Iterator[Finding]:
+    """SB107."""
+    state = unit.properties.get("UnitFileState", "")
+    enabled = state.startswith("enabled") or state in ("generated", "alias", "indirect")
+    pulled_in = any(unit.properties.get(name) for name in ("WantedBy", "RequiredBy", "UpheldBy"))
+    started = any(one.startswith("enabled") or one in ("static", "generated") for one in unit.triggers.values())
+    runs = unit.is_up or bool(unit.triggers)
+    if runs and not (enabled or pulled_in or started):
+        what = ", ".join(f"{name} is {one or 'not there'}" for name, one in unit.triggers.items())
+        yield Finding("SB107", unit.name, what or f"it is {state or 'transient'}", unit.entry(enabled=True))
+
+
+def speaks_to_the_journal(unit: Unit) -> Iterator[Finding]:
+    """SB201."""
+    wrong = [name for name in ("StandardOutput", "StandardError") if not _reaches_journal(unit, name)]
+    if wrong:
+        seen = ", ".join(f"{name}={unit.properties[name]}" for name in wrong)
+        mend = unit.entry(directives={"Service": dict.fromkeys(wrong, "journal")})
+        yield Finding("SB201", unit.name, seen, mend)
+
+
+def _reaches_journal(unit: Unit, name: str) -> bool:
+    return unit.properties.get(name, "journal") in _TO_JOURNAL
+
+
+def is_unbuffered(unit: Unit) -> Iterator[Finding]:
+    """SB202."""
+    process = unit.process
+    if process is None or process.variables is None:
+        return
+    if not process.variables.get("PYTHONUNBUFFERED") and not _has_option(process.argv, "u"):
+        yield Finding(
+            "SB202",
+            unit.name,
+            "the process has neither PYTHONUNBUFFERED nor -u",
+            unit.entry(environment={"PYTHONUNBUFFERED": "1"}),
+        )
+
+
+def _has_option(argv: Iterable[str], letter: str) -> bool:
+    """Whether Python was started with an option of one letter, alone or among others (``-Bu``)."""
+    for word in list(argv)[1:]:
+        if not word.startswith("-") or word in ("-c", "-m", "-"):
+            return False
+        if not word.startswith("--") and letter in word:
+            return True
+    return False
+
+
+def is_capped(unit: Unit) -> Iterator[Finding]:
+    """SB304."""
+    if bytes_of(unit.properties, "MemoryMax") is None:
+        yield Finding("SB304", unit.name, "MemoryMax=infinity")
+
+
+def has_fitting_limits(unit: Unit) -> Iterator[Finding]:
+    """SB305."""
+    high, limit = bytes_of(unit.properties, "MemoryHigh"), bytes_of(unit.properties, "MemoryMax")
+    now = bytes_of(unit.properties, "MemoryCurrent")
+    if high is None:
+        return
+    if limit is not None and high >= limit:
+        yield Finding("SB305", unit.name, f"MemoryHigh={high} is not below MemoryMax={limit}")
+    elif now is not None and now >= _HELD_BACK * high:
+        yield Finding("SB305", unit.name, f"it has {now} bytes and is held back at MemoryHigh={high}")
+
+
+RULES: dict[str, Callable[[Unit], Iterator[Finding]]] = {
+    "SB101": comes_back,
+    "SB102": waits,
+    "SB103": is_never_given_up,
+    "SB104": is_understood,
+    "SB105": is_loaded,
+    "SB106": is_at_rest,
+    "SB107": comes_back_after_a_reboot,
+    "SB201": speaks_to_the_journal,
+    "SB202": is_unbuffered,
+    "SB304": is_capped,
+    "SB305": has_fitting_limits,
+}
+
+
+def judge(unit: Unit) -> list[Finding]:
+    """Return everything that the rules find in a unit, in their order."""
+    return [finding for rule in RULES.values() for finding in rule(unit)]

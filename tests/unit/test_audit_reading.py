@@ -1,0 +1,29 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd's tools print, told apart by unit."""
+
+from __future__ import annotations
+
+from ansible_collections.stability.baseline.plugins.module_utils.audit_reading import diagnostics_of
+
+PRINTED = """\
+/etc/systemd/system/api.service:7: Unknown key name 'StartLimitIntervalSec' in section 'Service', ignoring.
+/etc/systemd/system/web.service.d/limit.conf:2: Failed to parse MemoryMax= value, ignoring: 512 MB
+web.service: Command /opt/web/run is not executable: Permission denied
+other.service: Something else
+/etc/systemd/system/api.service:7: Unknown key name 'StartLimitIntervalSec' in section 'Service', ignoring.
+"""
+
+
+def test_diagnostics_are_those_of_the_unit_or_of_a_file_of_it() -> None:
+    assert diagnostics_of(PRINTED, ["api.service", "web.service", "b.service"]) == {
+        "api.service": (
+            "/etc/systemd/system/api.service:7: Unknown key name 'StartLimitIntervalSec' in section 'Service', ignoring.",
+        ),
+        "web.service": (
+            "/etc/systemd/system/web.service.d/limit.conf:2: Failed to parse MemoryMax= value, ignoring: 512 MB",
+            "web.service: Command /opt/web/run is not executable: Permission denied",
+        ),
+        "b.service": (),
+    }

@@ -1,0 +1,209 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of the audit about a unit: one key away from the baseline gives exactly one finding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.audit_model import Process, Unit, UnitFile, Worker
+from ansible_collections.stability.baseline.plugins.module_utils.audit_rules import BY_ID, RULES
+from ansible_collections.stability.baseline.plugins.module_utils.audit_units import RULES as FUNCTIONS
+from ansible_collections.stability.baseline.plugins.module_utils.audit_units import judge
+from ansible_collections.stability.baseline.plugins.module_utils.unit_files import HEADER
+
+FILE = UnitFile("/etc/systemd/system/api.service", HEADER, age=7200)
+#: A daemon under the baseline, as systemctl(1) shows it.
+DAEMON = {
+    "Type": "exec",
+    "ActiveState": "active",
+    "Restart": "always",
+    "RestartUSec": "5s",
+    "StartLimitIntervalUSec": "0",
+    "StartLimitBurst": "5",
+    "NeedDaemonReload": "no",
+    "UnitFileState": "enabled",
+    "WantedBy": "multi-user.target",
+    "StandardOutput": "journal",
+    "StandardError": "journal",
+    "MemoryMax": "536870912",
+    "MemoryHigh": "infinity",
+    "MemoryCurrent": "104857600",
+}
+JOB = {
+    **DAEMON,
+    "Type": "oneshot",
+    "ActiveState": "inactive",
+    "Restart": "on-failure",
+    "RestartUSec": "1min",
+    "StartLimitIntervalUSec": "22h 48min",
+    "StartLimitBurst": "4",
+    "UnitFileState": "static",
+    "WantedBy": "",
+}
+PROCESS = Process(11, 3600.0, ("python", "-m", "api"), {"PYTHONUNBUFFERED": "1"}, (Worker(12, 3590.0),), 0.0)
+
+
+def daemon(**properties: str) -> Unit:
+    return Unit("api.service", {**DAEMON, **properties}, (FILE,), process=PROCESS)
+
+
+def job(**properties: str) -> Unit:
+    return Unit("nightly.service", {**JOB, **properties}, (FILE,), triggers={"nightly.timer": "enabled"})
+
+
+def found(unit: Unit) -> list[tuple[str, str]]:
+    return [(finding.id, finding.seen) for finding in judge(unit)]
+
+
+@pytest.mark.parametrize("unit", [daemon(), job(), job(StartLimitIntervalUSec="infinity")])
+def test_nothing_is_found_under_the_baseline(unit: Unit) -> None:
+    assert found(unit) == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        (daemon(Restart="on-failure"), ("SB101", "Restart=on-failure")),
+        (daemon(Restart="no"), ("SB101", "Restart=no")),
+        (job(Restart="no"), ("SB101", "Restart=no, of a job")),
+        (job(StartLimitIntervalUSec="0"), ("SB101", "Restart=on-failure without a bound, of a job")),
+        (daemon(RestartUSec="100ms"), ("SB102", "RestartSec=100ms")),
+        (
+            daemon(StartLimitIntervalUSec="1min"),
+            ("SB103", "StartLimitBurst=5 within StartLimitIntervalSec=1min, at RestartSec=5s"),
+        ),
+        (
+            daemon(StartLimitIntervalUSec="infinity"),
+            ("SB103", "StartLimitBurst=5 within StartLimitIntervalSec=infinity, at RestartSec=5s"),
+        ),
+        (
+            daemon(NeedDaemonReload="yes"),
+            ("SB105", "a file of the unit has changed and is not loaded (NeedDaemonReload=yes)"),
+        ),
+        (daemon(UnitFileState="disabled", WantedBy=""), ("SB107", "it is disabled")),
+        (daemon(UnitFileState="", WantedBy=""), ("SB107", "it is transient")),
+        (daemon(StandardError="null"), ("SB201", "StandardError=null")),
+        (
+            daemon(StandardOutput="append:/var/log/api", StandardError="append:/var/log/api"),
+            ("SB201", "StandardOutput=append:/var/log/api, StandardError=append:/var/log/api"),
+        ),
+        (daemon(MemoryMax="infinity"), ("SB304", "MemoryMax=infinity")),
+        (daemon(MemoryHigh="536870912"), ("SB305", "MemoryHigh=536870912 is not below MemoryMax=536870912")),
+        (
+            daemon(MemoryHigh="104857600"),
+            ("SB305", "it has 104857600 bytes and is held back at MemoryHigh=104857600"),
+        ),
+    ],
+)
+def test_one_property_away_from_the_baseline(unit: Unit, expected: tuple[str, str]) -> None:
+    assert found(unit) == [expected]
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        daemon(StartLimitIntervalUSec="10s"),
+        daemon(RestartUSec="2s", StartLimitIntervalUSec="10s"),
+        daemon(UnitFileState="disabled", WantedBy="", RequiredBy="web.target"),
+        daemon(UnitFileState="enabled-runtime", WantedBy=""),
+        daemon(ActiveState="inactive", UnitFileState="disabled", WantedBy=""),
+        daemon(StandardOutput="inherit", StandardError="syslog"),
+        daemon(MemoryHigh="268435456"),
+        daemon(MemoryHigh="268435456", MemoryCurrent="[not set]"),
+        replace(daemon(), restarts=2),
+        replace(job(Restart="no"), files=(FILE, UnitFile("/etc/x.conf", "[Service]\nRestart = no\n", 9.0))),
+        Unit("setup.service", {**JOB, "Restart": "no", "UnitFileState": "enabled"}, (FILE,)),
+    ],
+)
+def test_what_is_fine(unit: Unit) -> None:
+    assert found(unit) == []
+
+
+def test_a_job_whose_timer_is_not_enabled() -> None:
+    unit = replace(job(), triggers={"nightly.timer": "disabled"})
+    assert found(unit) == [("SB107", "nightly.timer is disabled")]
+
+
+@pytest.mark.parametrize("section", ["Unit", "Service"])
+def test_a_limit_that_was_turned_off_under_its_old_name_is_only_told(section: str) -> None:
+    text = f"[{section}]\nStartLimitInterval=0\n"
+    (finding,) = judge(replace(daemon(), files=(replace(FILE, text=text),)))
+    assert (finding.id, finding.severity) == ("SB104", "info")
+    assert finding.seen == (
+        "/etc/systemd/system/api.service: StartLimitInterval= is the old name of StartLimitIntervalSec=, which belongs into [Unit]"
+    )
+
+
+def test_each_diagnostic_of_systemd_is_a_finding() -> None:
+    lines = ("api.service:9: Unknown key 'Restrat' in section [Service], ignoring.", "api.service:10: bad")
+    assert found(replace(daemon(), diagnostics=lines)) == [("SB104", lines[0]), ("SB104", lines[1])]
+
+
+def test_a_process_that_is_older_than_its_unit() -> None:
+    changed = UnitFile("/etc/systemd/system/api.service.d/other.conf", "", age=60)
+    ours = UnitFile("/etc/systemd/system/api.service.d/50-stability.conf", HEADER, age=60)
+    assert found(replace(daemon(), files=(FILE, ours))) == []
+    assert found(replace(daemon(), files=(FILE, changed, ours))) == [
+        ("SB105", f"the process is older than {changed.path}")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("process", "looping"),
+    [
+        (replace(PROCESS, workers=(Worker(12, 5.0),), spent_by_dead=400.0), True),
+        # A reload, which takes the place of all workers once.
+        (replace(PROCESS, workers=(Worker(12, 5.0),), spent_by_dead=2.0), False),
+        # One that has looped, and does not any longer.
+        (replace(PROCESS, workers=(Worker(12, 900.0),), spent_by_dead=400.0), False),
+        # A start.
+        (replace(PROCESS, age=20.0, workers=(Worker(12, 5.0),), spent_by_dead=9.0), False),
+        (replace(PROCESS, workers=()), False),
+    ],
+)
+def test_workers_that_die_under_a_living_master(process: Process, looping: bool) -> None:
+    unit = replace(daemon(), files=(replace(FILE, age=process.age + 1),), process=process)
+    assert [finding.id for finding in judge(unit)] == (["SB106"] if looping else [])
+
+
+def test_a_unit_that_systemd_restarts_again_and_again() -> None:
+    assert found(replace(daemon(ActiveState="activating"), restarts=17)) == [
+        ("SB106", "17 restarts within 10 minutes, and it says activating")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "variables", "lost"),
+    [
+        (["python", "-m", "api"], {}, True),
+        (["python", "app.py", "-u"], {}, True),
+        (["python", "-c", "pass", "-u"], {}, True),
+        (["python", "-u", "app.py"], {}, False),
+        (["python", "-Bu", "-m", "api"], {}, False),
+        (["python", "-m", "api"], {"PYTHONUNBUFFERED": "x"}, False),
+        (["python", "-m", "api"], {"PYTHONUNBUFFERED": ""}, True),
+        (["python", "-m", "api"], None, False),
+    ],
+)
+def test_output_that_is_buffered(argv: list[str], variables: Any, lost: bool) -> None:
+    unit = replace(daemon(), process=replace(PROCESS, argv=tuple(argv), variables=variables))
+    assert [finding.id for finding in judge(unit)] == (["SB202"] if lost else [])
+
+
+def test_each_rule_about_units_is_described_and_each_description_is_whole() -> None:
+    assert set(FUNCTIONS) <= set(BY_ID)
+    for rule in RULES:
+        assert all(getattr(rule, name) for name in ("title", "reason", "evidence", "experiment", "remedy")), rule.id
+        assert not rule.title.endswith(".") and rule.reason.endswith("."), rule.id
+
+
+@pytest.mark.parametrize("text", [HEADER, "[Service]\n"])
+def test_what_mends_somebody_elses_unit_is_a_drop_in(text: str) -> None:
+    (finding,) = judge(replace(daemon(Restart="no"), files=(replace(FILE, text=text),)))
+    drop_in = {} if text == HEADER else {"drop_in": True}
+    assert finding.result()["mend"] == {"stability_services": [{"name": "api", **drop_in, "restart": "always"}]}
+    assert finding.result()["severity"] == "error"
