@@ -37,23 +37,32 @@ def _exists(kind: str, name: str) -> bool:
     return True
 
 
+def unknown_number(kind: str, number: str) -> bool:
+    """Whether no user or group has this number: systemd does not start a service as one that is not there (217/USER, 216/GROUP)."""
+    try:
+        return not (pwd.getpwuid(int(number)) if kind == "user" else grp.getgrgid(int(number)))
+    except (KeyError, OverflowError):
+        return True
+
+
 def missing_accounts(services: Iterable[Service]) -> list[Account]:
     """Return the groups and users that the services need and the host does not have, groups first."""
-    groups: dict[str, Account] = {}
+    wanted: dict[str, None] = {}
     users: dict[str, Account] = {}
     for service in services:
         if service.is_absent:
             continue
         user, group = service.values["user"] or "", service.values["group"] or ""
-        # A user that has to be made brings the group of its name along.
-        brought = bool(user) and group == user and not _exists("user", user)
-        if group and not brought and not _exists("group", group):
-            groups.setdefault(group, Account("group", group))
+        if group:
+            wanted[group] = None
         if user and not _exists("user", user):
             own_home = None if service.is_template else service.values["working_directory"]
             home = own_home or "/nonexistent"
             users.setdefault(user, Account("user", user, group, home))
-    return [*groups.values(), *users.values()]
+    # A user that has to be made brings the group of its name along, unless its own group is another one.
+    brought = {name for name, account in users.items() if account.group in ("", name)}
+    groups = [Account("group", name) for name in wanted if name not in brought and not _exists("group", name)]
+    return [*groups, *users.values()]
 
 
 def make_account(account: Account) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 
 from . import values as v
@@ -29,6 +29,15 @@ _QUARTER = 0.25
 _SLACK = 60.0
 #: systemd.timer(5), systemd-system.conf(5): what holds where nothing is written.
 _ACCURACY, _TIMEOUT_STOP = "1min", "90s"
+_UNWRITTEN = {
+    "RestartSec": "100ms",
+    "TimeoutStartSec": "infinity",
+    "TimeoutStopSec": _TIMEOUT_STOP,
+    "RandomizedDelaySec": "0",
+    "AccuracySec": _ACCURACY,
+}
+#: So many times of a rare expression are held against a frequent one, of which the listed times are over before.
+_LOOKS = 12
 _ELAPSE = re.compile(
     r"(?:Next elapse|Iter\. #\d+|Iteration #\d+): \w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC\s*$"
 )
@@ -59,14 +68,37 @@ def shortest_period(times: Iterable[float]) -> float:
     return min(gaps, default=365 * 86400.0)
 
 
+def shortest_period_of(
+    times: Mapping[str, Sequence[float]], elapses_from: Callable[[str, float], list[float]]
+) -> float:
+    """Return the shortest gap in seconds between two of the ``times``, which are those of several expressions.
+
+    The same number of times of a frequent expression is over long before those of a rare one. What comes after that is asked
+    for: ``elapses_from`` returns the first times of an expression after a moment.
+    """
+    period = shortest_period(one for own in times.values() for one in own)
+    for expression, own in times.items():
+        if not own:
+            continue
+        ends, own_period = max(own), shortest_period(own)
+        beyond = sorted({one for other, theirs in times.items() if other != expression for one in theirs if one > ends})
+        for moment in beyond[:_LOOKS]:
+            near = (abs(moment - one) for one in elapses_from(expression, moment - own_period))
+            period = min([period, *(gap for gap in near if gap)])
+    return period
+
+
 def _seconds(service: Service, section: str, directive: str, otherwise: str) -> float:
     """Return a time span of the unit files in seconds: ``directives`` override the baseline.
 
-    What systemd cannot read is refused later, with what ``systemd-analyze verify`` says of it.
+    An empty list there takes the line out, and systemd's own default holds. What systemd cannot read is refused later, with
+    what ``systemd-analyze verify`` says of it.
     """
-    lines = service.values["directives"].get(section, {}).get(directive, [""])
+    lines = service.values["directives"].get(section, {}).get(directive)
+    if lines is None:
+        return v.seconds(otherwise)
     try:
-        return v.seconds(v.time_span(lines[-1] or otherwise))
+        return v.seconds(v.time_span((lines or [""])[-1] or _UNWRITTEN[directive]))
     except v.Refused:
         return v.seconds(otherwise)
 
@@ -108,7 +140,7 @@ def _fitting(service: Service, most: int, longest_try: float, window: float) -> 
 def _shortest_gap(service: Service, period: float) -> float:
     """Return the shortest time between two starts by the timer, which each may be late by a random time (systemd.timer(5))."""
     own = service.values["directives"].get("Timer", {})
-    if own.get("FixedRandomDelay", ["no"])[-1].lower() in v.TRUE:
+    if (own.get("FixedRandomDelay") or ["no"])[-1].lower() in v.TRUE:
         return period
     return max(0.0, period - _seconds(service, "Timer", "RandomizedDelaySec", "0"))
 

@@ -46,13 +46,19 @@ _AT_RELOAD = frozenset(
 )
 
 
+def type_under(service: Service, unit_type: str) -> str:
+    """Return the ``Type=`` of a unit under its drop-in; ``unit_type`` is its own."""
+    written = service.values["directives"].get("Service", {}).get("Type") or [""]
+    return str(written[-1] or service.values["type"] or unit_type)
+
+
 def policy_for(service: Service, unit_type: str, triggered: bool) -> str:
     """Return which policy fits a unit whose own ``Type=`` is ``unit_type``, and that something else starts or not.
 
     systemd.service(5): ``Restart=always`` on a oneshot unit keeps it from being loaded. The instances of a template that a
     socket starts are one connection each.
     """
-    kind = service.values["type"] or unit_type
+    kind = type_under(service, unit_type)
     if triggered and (kind == "oneshot" or service.is_template):
         return TRIGGERED
     return ONESHOT if kind == "oneshot" else DAEMON
@@ -68,7 +74,7 @@ def _resetting(sections: Sections) -> Sections:
     """Return ``sections`` with the unit's own command taken out before a new one: there may be one only."""
     service = dict(sections["Service"])
     for directive in ("ExecStart", "ExecReload"):
-        if directive in service and service[directive][0]:
+        if service.get(directive, [""])[:1] not in ([], [""]):
             service[directive] = ["", *service[directive]]
     return {**sections, "Service": service}
 

@@ -273,6 +273,10 @@ def _check_together(item: _Item, checked: Mapping[str, Any]) -> None:
             item.add(f".{key}", item.raw[key], "no such key for a drop-in over a template", remedy)
     if item.kind == JOB and checked["type"] != "oneshot":
         item.add(".type", checked["type"], "oneshot for a scheduled job", "Take the key type out")
+    remains = (checked["directives"].get("Service", {}).get("RemainAfterExit") or ["no"])[-1]
+    if item.kind == JOB and remains.lower() in v.TRUE:
+        remedy = "A unit that stays active is not started at its next time; take it out"
+        item.add(".directives.Service.RemainAfterExit", remains, "no for a scheduled job", remedy)
     if item.kind == JOB and checked["retries"] and checked["restart"] == "no":
         item.add(".retries", checked["retries"], "no retries with restart: 'no'", "Take one of the two out")
     if item.kind == JOB and checked["retries"] == 0 and "restart" in item.raw and checked["restart"] != "no":
@@ -288,6 +292,8 @@ def _check_start_limit(item: _Item, checked: Mapping[str, Any]) -> None:
         for key in ("start_limit_burst", *(["start_limit_interval_sec"] if is_off and checked["retries"] else [])):
             if key in item.raw:
                 item.add(f".{key}", checked[key], "a start limit of its own, or retries", "Take one of the two out")
+    elif item.kind == JOB and burst == 0:
+        item.add(".start_limit_burst", 0, "at least 1, since systemd takes 0 for no limit", "Write retries instead")
     elif burst is not None and not own and (is_off or (item.kind == JOB and interval is None)):
         remedy = "Add start_limit_interval_sec" + (", or write retries instead" if item.kind == JOB else "")
         item.add(".start_limit_burst", burst, "a window in which it counts", remedy)

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 
 from .commands import EnvironmentFailure, Output, current_user
 from .commands import run as run_as
@@ -23,6 +24,8 @@ RECURSIVE_ERRORS = 250
 _MANAGERS = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 
 _NOBODYS_INSTANCE = "stability-baseline"
+#: systemd-escape(1).
+_COLON = "\\x3a"
 PROPERTIES = (
     "Id",
     "Names",
@@ -140,10 +143,15 @@ def known_directives() -> dict[str, set[str]]:
     return known
 
 
-def calendar(expressions: Sequence[str], iterations: int) -> Output:
-    """Let systemd-analyze(1) compute when ``expressions`` elapse, from a fixed day, so that every run sees the same."""
-    base = ["--base-time", "2024-01-01 00:00:00 UTC", "--iterations", str(iterations)]
-    return run(["systemd-analyze", "calendar", *base, "--", *expressions])
+def calendar(expressions: Sequence[str], iterations: int, moment: float = 1704067200.0) -> Output:
+    """Let systemd-analyze(1) compute when ``expressions`` elapse next after ``moment``, in seconds since the epoch.
+
+    That is the beginning of 2024 by default: a fixed day, so that every run sees the same.
+    """
+    base = datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return run(
+        ["systemd-analyze", "calendar", "--base-time", base, "--iterations", str(iterations), "--", *expressions]
+    )
 
 
 def verify(texts: Mapping[str, str], systemd: int, fragments: Mapping[str, str]) -> list[str]:
@@ -165,18 +173,25 @@ def _verify(texts: Mapping[str, str], systemd: int, fragments: Mapping[str, str]
     if not texts:
         return []
     with tempfile.TemporaryDirectory(prefix="stability-verify-") as folder:
-        units = {name: unit_of(name) for name in texts}
+        units = {name: _plain(unit_of(name)) for name in texts}
         for name, path in fragments.items():
             shutil.copyfile(path, os.path.join(folder, units[name]))
         for name, text in texts.items():
-            path = os.path.join(folder, name)
+            path = os.path.join(folder, _plain(name))
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w", encoding="utf-8") as stream:
                 stream.write(text)
         options = ["--recursive-errors=no"] if systemd >= RECURSIVE_ERRORS else []
         paths = [os.path.join(folder, unit) for unit in dict.fromkeys(units.values())]
         done = run(["systemd-analyze", "verify", "--man=no", *options, *paths])
-        return _about(done.stderr.split("\n"), folder, units.values())
+        found = _about(done.stderr.split("\n"), folder, units.values())
+        failed = [line for line in done.stderr.split("\n") if line.startswith("Failed to ")] if done.status else []
+        return found or [f"{next(iter(texts))}: systemd-analyze verify: {line}" for line in failed[:1]]
+
+
+def _plain(name: str) -> str:
+    """Return a name without colons: systemd-analyze(1) takes what follows one for another name of the unit."""
+    return name.replace(":", _COLON)
 
 
 def _about(lines: Iterable[str], folder: str, units: Iterable[str]) -> list[str]:
@@ -188,7 +203,7 @@ def _about(lines: Iterable[str], folder: str, units: Iterable[str]) -> list[str]
     kept = []
     for line in lines:
         if folder in line or line.startswith(own):
-            kept.append(line.replace(f"{folder}/", "").strip())
+            kept.append(line.replace(f"{folder}/", "").replace(_COLON, ":").strip())
     return kept
 
 

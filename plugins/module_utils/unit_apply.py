@@ -115,6 +115,8 @@ class Run:
             records = {one.record for one in service.processes}
             for name in recorded_names([service]):
                 entry = self.manifest.entries.get(name) or m.Entry(service.entry, found=self._found(name))
+                if entry.found is None and _switches_foreign(service):
+                    entry = replace(entry, found=self._found(service.unit))
                 claimed = replace(entry, service=service.entry, replaced=entry.replaced or name in foreign)
                 if name in records:
                     started = self.plan.adopt.get(name, entry.started)
@@ -132,7 +134,7 @@ class Run:
         text = self.observed.files.get(template_of(name)) or ""
         if state is None or is_template(name) or state["LoadState"] != "loaded" or text.startswith(HEADER):
             return None
-        return m.Found(state["ActiveState"] in UP, links_to(name))
+        return m.Found(state["ActiveState"] in (*UP, "activating"), links_to(name))
 
     def write_files(self) -> None:
         """Write the unit files; what has failed gets all its tries back first, so that a mended job can be started at once.
@@ -191,9 +193,11 @@ class Run:
                 self._act(verb, units)
 
     def _act(self, verb: str, units: list[str]) -> None:
-        before = systemd.show(units, ("InvocationID",)) if verb != "stop" else {}
+        before = systemd.show(units, ("InvocationID",))
         complaint = systemd.act(verb, units)
-        if complaint and before:
+        if complaint and verb == "stop":
+            self.refused.update(_not_stopped(units, complaint))
+        elif complaint:
             self.refused.update(_not_started(verb, before, complaint))
 
     def settle(self) -> dict[str, str]:
@@ -322,6 +326,8 @@ class Run:
         if unit in back:
             state = systemd.show([unit], ("ActiveState",))[unit]["ActiveState"]
             return f"The unit file from before has been put back; the unit is {state} under it."
+        if unit in {switch.unit for switch in self.plan.switches if switch.verb == "stop"}:
+            return "It goes on as it ran."
         if unit in self.refused:
             return "systemd refused the start, and does not try again by itself."
         if changed:
@@ -329,21 +335,33 @@ class Run:
         return "Its unit file did not change; systemd goes on trying as it says."
 
 
+def _switches_foreign(service: Service) -> bool:
+    """Whether somebody else's unit is started, stopped, enabled or disabled under a drop-in."""
+    return service.is_drop_in and (service.values["state"] is not None or service.values["enabled"] is not None)
+
+
 def _is_worn(state: systemd.UnitState) -> bool:
     """Return whether a unit has failed or was restarted by systemd, and still has the marks of it."""
     return state["ActiveState"] in ("failed", "activating") or state.get("NRestarts", "0") not in ("", "0")
 
 
+def _not_stopped(units: list[str], complaint: str) -> dict[str, str]:
+    """Return, by unit, why systemd refused to stop it."""
+    after = systemd.show(units, ("ActiveState",))
+    return {unit: _refusal("stopped", unit, complaint) for unit in units if after[unit]["ActiveState"] in UP}
+
+
+def _refusal(done: str, unit: str, complaint: str) -> str:
+    lines = complaint.split("\n")
+    line = next((line for line in lines if unit in line), lines[0])
+    reason = line.partition(f"{unit}: ")[2] or line
+    return f"could not be {done}: {reason.rstrip('.')}"
+
+
 def _not_started(verb: str, before: Mapping[str, systemd.UnitState], complaint: str) -> dict[str, str]:
     """Return, by unit, why systemd refused its start: every start has an ``InvocationID=`` of its own."""
     after = systemd.show(list(before), ("InvocationID",))
-    refused = {}
-    for unit in (unit for unit in before if after[unit] == before[unit]):
-        lines = complaint.split("\n")
-        line = next((line for line in lines if unit in line), lines[0])
-        reason = line.partition(f"{unit}: ")[2] or line
-        refused[unit] = f"could not be {verb}ed: {reason.rstrip('.')}"
-    return refused
+    return {unit: _refusal(f"{verb}ed", unit, complaint) for unit in before if after[unit] == before[unit]}
 
 
 def _keep_foreign(name: str) -> None:
@@ -353,6 +371,8 @@ def _keep_foreign(name: str) -> None:
     staged = f"{kept}{STAGED}"
     remove_file(staged)
     shutil.copy2(unit_path(name), staged, follow_symlinks=False)
+    status = os.lstat(unit_path(name))
+    os.chown(staged, status.st_uid, status.st_gid, follow_symlinks=False)
     os.replace(staged, kept)
     sync_folder(os.path.dirname(kept))
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 import difflib
 import glob
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from . import systemd_host as systemd
-from .calendar_period import ITERATIONS, SHORT_TRY, by_expression, elapses, retry_window, shortest_period
-from .drop_ins import DAEMON, policy_for
+from .accounts import unknown_number
+from .calendar_period import ITERATIONS, SHORT_TRY, by_expression, elapses, retry_window, shortest_period_of
+from .drop_ins import DAEMON, policy_for, type_under
 from .problems import HIDDEN, Problem, show
 from .sandbox import covers, made_folders
 from .services import Service
 from .unit_files import RetryWindow, sections_of
-from .unit_names import is_drop_in, unit_of
-from .unit_state import Observed, unit_path
-from .values import LONGEST_LINE, SECTIONS, TRUE
+from .unit_names import instance_of, is_drop_in, unit_of
+from .unit_state import Observed, type_of, unit_path
+from .values import LONGEST_LINE, MAY_HOLD_SECRET, SECTIONS, TRUE
 
+#: Times of an expression around one of another, where they are held against each other.
+_NEXT = 4
 #: What a pattern must have: systemd.exec(5), ``EnvironmentFile=``.
 _MATCH = "a file that matches"
 
@@ -102,6 +104,11 @@ def _calendars(jobs: Iterable[Service]) -> dict[str, str]:
     return dict(zip(expressions, parts)) if len(parts) == len(expressions) else {}
 
 
+def _elapses_from(expression: str, moment: float) -> list[float]:
+    """Return the next times of an expression after ``moment``, in seconds since the epoch."""
+    return elapses(systemd.calendar([expression], _NEXT, moment).stdout)
+
+
 def retry_windows(services: Iterable[Service]) -> tuple[dict[str, RetryWindow], list[Problem]]:
     """Return the retry window of each job, by service name, and what is wrong with the jobs' calendars."""
     windows, problems = {}, []
@@ -109,17 +116,17 @@ def retry_windows(services: Iterable[Service]) -> tuple[dict[str, RetryWindow], 
     known = _calendars(jobs)
     for service in jobs:
         expressions: Sequence[str] = service.values["on_calendar"]
-        if known:
-            text = "\n".join(known[name] for name in expressions)
-        else:
+        texts = known
+        if not known:
             printed = systemd.calendar(expressions, ITERATIONS)
             if printed.status:
                 complaint = printed.stderr.strip().split("\n")[-1] or "refused by systemd-analyze calendar"
                 problems.append(_problem_with_calendar(service, complaint))
                 continue
-            text = printed.stdout
+            texts = dict(zip(expressions, by_expression(printed.stdout)))
+        period = shortest_period_of({name: elapses(texts[name]) for name in expressions}, _elapses_from)
         try:
-            windows[service.name] = retry_window(service, shortest_period(elapses(text)))
+            windows[service.name] = retry_window(service, period)
         except ValueError as error:
             key = next(name for name in ("retries", "restart", "restart_sec") if name in service.given)
             remedy = "Lower retries, restart_sec or timeout_start_sec, so that the last try is over before the next calendar time"
@@ -194,6 +201,20 @@ def missing_paths(services: Iterable[Service], pending: Sequence[str]) -> dict[P
     return missing
 
 
+def missing_numbers(services: Iterable[Service]) -> list[Problem]:
+    """Return a problem for each user or group that is a number of nobody's; those with a name are made."""
+    problems = []
+    for service in services:
+        for kind in ("user", "group"):
+            number = service.values[kind]
+            if number and number.isdigit() and unknown_number(kind, number):
+                found, expected = f"{show(number)}, which is not there", f"a {kind} of the host"
+                problems.append(
+                    _problem(service, f".{kind}", found, expected, "Make it before this run, or write a name")
+                )
+    return problems
+
+
 def check_lengths(texts: Mapping[str, str]) -> list[Problem]:
     """Return a problem for each line of unit files that systemd would refuse for its length, and the whole file with it."""
     expected = f"lines of at most {LONGEST_LINE} bytes"
@@ -215,24 +236,24 @@ def check_texts(texts: Mapping[str, str], observed: Observed, pending: Sequence[
     fragments = {name: observed.units[unit_of(name)]["FragmentPath"] for name in texts if is_drop_in(name)}
     there = {name: path for name, path in fragments.items() if os.path.exists(path)}
     known = {name: text for name, text in texts.items() if name in there or name not in fragments}
+    names = {instance_of(unit_of(name), one) for name in texts for one in ("", "i")} | set(texts)
     problems = []
     for line in systemd.verify(known, observed.version, there):
-        unit = line.split(":", 1)[0]
+        unit = max((name for name in names if line.startswith(f"{name}:")), key=len, default=line.split(":", 1)[0])
         if "is not executable" in line and ("@i." in unit or any(folder in line for folder in pending)):
             continue
         remedy = "Correct the key or directive that the line names"
-        shown = _without_secret(line, texts)
+        shown = _without_secret(line, unit, texts)
         problems.append(Problem(unit, f"a diagnostic of systemd-analyze verify: {shown}", "a unit without any", remedy))
     return problems
 
 
-def _without_secret(line: str, texts: Mapping[str, str]) -> str:
+def _without_secret(line: str, unit: str, texts: Mapping[str, str]) -> str:
     """Return a diagnostic without what it quotes (``api.service:12: Invalid syntax, ignoring: ...``) of a value that may be secret."""
-    unit, _colon, rest = line.partition(":")
-    number = rest.partition(":")[0]
+    number = line[len(unit) + 1 :].partition(":")[0]
     lines = texts.get(unit, "").split("\n")
     at_fault = lines[int(number) - 1] if number.isdigit() and 0 < int(number) <= len(lines) else ""
-    if not re.match(r"(?:Pass|Unset)?Environment=|(?:Set|Load|Import)Credential", at_fault):
+    if not MAY_HOLD_SECRET.match(at_fault):
         return line
     return f"{unit}:{number}: {at_fault.partition('=')[0]}= with {HIDDEN}"
 
@@ -270,11 +291,11 @@ def _is_outdated(service: Service, observed: Observed) -> bool:
 def _drop_in_faults(service: Service, observed: Observed) -> Iterable[Problem]:
     """Yield what does not go together with the unit that is there."""
     state, given, enabled = observed.units[service.unit], service.values["restart"], service.values["enabled"]
-    policy = policy_for(service, state["Type"], service.unit in observed.triggered)
+    policy = policy_for(service, type_of(service.unit, observed), service.unit in observed.triggered)
     if policy != DAEMON and given in ("always", "on-success") and not service.values["type"]:
         expected = "a restart policy for Type=oneshot (systemd.service(5))"
         yield _problem(service, ".restart", show(given), expected, "Take it out, or write on-failure")
-    if service.values["state"] == "started" and _ends_at_once(service, state):
+    if service.values["state"] == "started" and _ends_at_once(service, observed):
         expected = f"no state for {service.unit}, which is a oneshot and down again as soon as it is done"
         remedy = "Take state out, or write directives: {Service: {RemainAfterExit: 'yes'}}"
         yield _problem(service, ".state", show("started"), expected, remedy)
@@ -296,11 +317,26 @@ def _drop_in_faults(service: Service, observed: Observed) -> Iterable[Problem]:
         yield _problem(service, ".enabled", found, "a unit whose file stays", remedy)
 
 
-def _ends_at_once(service: Service, state: systemd.UnitState) -> bool:
+def _ends_at_once(service: Service, observed: Observed) -> bool:
     """Whether no run could see the unit up under the drop-in (systemd.service(5), ``RemainAfterExit=``)."""
+    state = observed.units[service.unit]
     written = service.values["directives"].get("Service", {}).get("RemainAfterExit")
     remains = written[-1] if written else state.get("RemainAfterExit", "no")
-    return (service.values["type"] or state["Type"]) == "oneshot" and remains.lower() not in TRUE
+    return type_under(service, type_of(service.unit, observed)) == "oneshot" and remains.lower() not in TRUE
+
+
+def check_instances(services: Iterable[Service], observed: Observed) -> list[Problem]:
+    """Return a problem for each instance that has a unit file of its own: the one of the template has no effect on it."""
+    problems = []
+    for service in services:
+        for one in service.members:
+            for unit in dict.fromkeys((one.unit, one.switched_unit)):
+                path = observed.units[unit]["FragmentPath"]
+                if os.path.basename(path) == unit:
+                    found = f"{unit}, which has a unit file of its own ({path})"
+                    remedy = "Remove that file, or take the instance out and list it as a service of its own"
+                    problems.append(_problem(service, ".instances", found, "an instance of the template", remedy))
+    return problems
 
 
 def check_absent(services: Iterable[Service], observed: Observed) -> list[Problem]:

@@ -150,9 +150,9 @@ def _wanted_links(service: Service) -> frozenset[str]:
     own = service.values["directives"].get("Install", {})
     default = ["timers.target" if service.is_job else "multi-user.target"]
     wanted = own.get("WantedBy", service.values["wanted_by"] or default)
-    required = own.get("RequiredBy", [])
-    links = {f"{name}.wants" for line in wanted for name in line.split()}
-    return frozenset(links | {f"{name}.requires" for line in required for name in line.split()})
+    folders = {"wants": wanted, "requires": own.get("RequiredBy", []), "upholds": own.get("UpheldBy", [])}
+    links = {f"{name}.{folder}" for folder, lines in folders.items() for line in lines for name in line.split()}
+    return frozenset(links | {name for line in own.get("Alias", []) for name in line.split()})
 
 
 def _are_linked(wanted: frozenset[str], links: frozenset[str]) -> bool:
@@ -187,6 +187,11 @@ def removal_of(name: str, observed: Observed) -> Removal:
     return Removal(
         name, observed.files[name], restores, not is_instance(name) and (restores or is_ours(name, observed))
     )
+
+
+def has_own_file(name: str, observed: Observed) -> bool:
+    """Whether somebody has made a unit file for an instance of a template, under which it runs: the template has no effect."""
+    return is_instance(name) and observed.units[name].get("FragmentPath") == unit_path(name)
 
 
 def not_removed(unit: str) -> str:
@@ -245,6 +250,9 @@ class _Planner:
             self.plan.removals.append(removal_of(name, self.observed))
             if not is_listed and entry.started and entry.started.unit != digest_text(NOTHING):
                 self.plan.warnings.append(drop_in_remains(name))
+            return
+        if has_own_file(name, self.observed):
+            self.plan.removals.append(removal_of(name, self.observed))
             return
         if self.is_own(name):
             self.plan.warnings.append(not_removed(name))

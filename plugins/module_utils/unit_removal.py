@@ -13,13 +13,17 @@ from dataclasses import dataclass, field
 
 from . import manifest as m
 from . import systemd_host as systemd
-from .environment_marks import GENERATION_FILE, JOURNAL_FILE, work_folder_of
+from .commands import user_with
+from .environment_lock import locked
+from .environment_marks import GENERATION_FILE, JOURNAL_FILE
+from .environment_place import Place
+from .environment_switch import repair
 from .files import remove_file
 from .unit_apply import Run
-from .unit_names import is_drop_in, is_template, template_of
-from .unit_plan import NOTHING, UP, Plan, drop_in_remains, is_ours, is_own, not_removed, removal_of
+from .unit_names import is_drop_in, is_template, template_of, unit_of
+from .unit_plan import NOTHING, UP, Plan, drop_in_remains, has_own_file, is_ours, is_own, not_removed, removal_of
 from .unit_question import Known
-from .unit_state import Observed, ask, observe, put_links_back, unit_path
+from .unit_state import Observed, ask, links_to, observe, put_links_back, unit_path
 
 _DOWN = ("inactive", "failed")
 
@@ -28,14 +32,15 @@ _DOWN = ("inactive", "failed")
 class RemovalPlan:
     """What a removal does to a host, in this order.
 
-    ``plan`` ends what is ours; ``back`` holds, by unit, how what was there before goes on; ``marks`` are files of ours in
-    virtual environments, and the folders beside them; ``remains`` is what this run cannot remove; ``state`` is whether anything is remembered
-    that is then forgotten.
+    ``plan`` ends what is ours; ``back`` holds, by unit, how what was there before goes on; ``marks`` are, by virtual environment,
+    files of ours in it and the folder beside it; ``halves`` are the environments that a killed run left in that folder;
+    ``remains`` is what this run cannot remove; ``state`` is whether anything is remembered that is then forgotten.
     """
 
     plan: Plan
     back: dict[str, m.Found] = field(default_factory=dict)
-    marks: list[str] = field(default_factory=list)
+    marks: dict[str, list[str]] = field(default_factory=dict)
+    halves: list[str] = field(default_factory=list)
     remains: list[str] = field(default_factory=list)
     state: bool = False
 
@@ -49,7 +54,8 @@ class RemovalPlan:
         lines = self.plan.actions()
         lines += [f"enable {unit}, as it was" for unit, found in self.back.items() if found.links]
         lines += [f"restart {unit} under its own unit file" for unit, found in self.back.items() if found.active]
-        lines += [f"remove {path}" for path in self.marks]
+        lines += [f"put {path} back, which a killed run left beside it" for path in self.halves]
+        lines += [f"remove {path}" for paths in self.marks.values() for path in paths]
         return lines + ([f"remove {m.FOLDER}"] if self.state and not self.remains else [])
 
 
@@ -67,6 +73,9 @@ def _plan_unit(removal: RemovalPlan, name: str, observed: Observed) -> None:
         removal.remains.append(name)
         removal.plan.warnings.append(not_removed(name))
         return
+    if has_own_file(name, observed):
+        removal.plan.removals.append(removal_of(name, observed))
+        return
     goes_on = entry.found is not None and _goes_on(name, observed)
     if entry.found and not goes_on:
         removal.plan.warnings.append(
@@ -81,6 +90,18 @@ def _plan_unit(removal: RemovalPlan, name: str, observed: Observed) -> None:
     if observed.links[name] and (not goes_on or is_ours(template_of(name), observed)):
         removal.plan.disable.append(name)
     removal.plan.removals.append(removal_of(name, observed))
+
+
+def _plan_back(removal: RemovalPlan, unit: str, found: m.Found | None, observed: Observed) -> None:
+    """Plan that a unit under a drop-in runs and is enabled as it was found, where the list has changed that."""
+    if found is None:
+        return
+    up = observed.units[unit]["ActiveState"] not in _DOWN
+    if is_own(unit, observed) or (up == found.active and links_to(unit) == found.links):
+        return
+    removal.back[unit] = m.Found(found.active and not up, found.links)
+    if up and not found.active:
+        removal.plan.retire[unit] = "it did not run before"
 
 
 def _is_in_place(name: str) -> bool:
@@ -105,6 +126,7 @@ def plan_removal(observed: Observed, virtualenvs: Iterable[str], state: bool = F
         if is_drop_in(name):
             entry = entries[name]
             removal.plan.removals.append(removal_of(name, observed))
+            _plan_back(removal, unit_of(name), entry.found, observed)
             if entry.started and entry.started.unit != m.digest_text(NOTHING):
                 removal.plan.warnings.append(drop_in_remains(name))
         else:
@@ -117,10 +139,32 @@ def plan_removal(observed: Observed, virtualenvs: Iterable[str], state: bool = F
             f"{m.REPLACED} holds {', '.join(lost)}, which belongs to no unit that is known. Put it back or remove it by hand."
         )
     removal.plan.reload = bool(removal.plan.removals)
-    marks = [f"{path.rstrip('/')}/{name}" for path in virtualenvs for name in (GENERATION_FILE, JOURNAL_FILE)]
-    marks += [work_folder_of(path) for path in virtualenvs]
-    removal.marks = [path for path in dict.fromkeys(marks) if os.path.exists(path)]
+    for path in dict.fromkeys(path.rstrip("/") for path in virtualenvs):
+        place = Place.of(path)
+        if place.standing == place.replaced:
+            removal.halves.append(path)
+        inside = {f"{path}/{name}": f"{place.standing}/{name}" for name in (GENERATION_FILE, JOURNAL_FILE)}
+        marks = [mark for mark, now in {**inside, place.work: place.work}.items() if os.path.exists(now)]
+        if marks:
+            removal.marks[path] = marks
     return removal
+
+
+def _remove_marks(virtualenv: str, marks: Iterable[str]) -> None:
+    """Remove our files of a virtual environment, which itself stays: also one that a killed run left beside its place.
+
+    Raises :class:`~.commands.EnvironmentFailure` when a change of it goes on.
+    """
+    with locked(virtualenv):
+        place = Place.of(virtualenv)
+        if os.path.isdir(place.standing):
+            status = os.stat(place.standing)
+            repair(place, user_with(status.st_uid, status.st_gid))
+        for path in marks:
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            else:
+                remove_file(path)
 
 
 def virtualenvs_of(environments: Iterable[object]) -> list[str]:
@@ -182,11 +226,8 @@ def apply_removal(removal: RemovalPlan, observed: Observed) -> list[str]:
     active = [unit for unit, found in removal.back.items() if found.active]
     complaint = systemd.act("restart", active) if active else ""
     run.forget()
-    for path in removal.marks:
-        if os.path.isdir(path):
-            shutil.rmtree(path)
-        else:
-            remove_file(path)
+    for virtualenv, marks in removal.marks.items():
+        _remove_marks(virtualenv, marks)
     after = systemd.show(active, ("ActiveState",))
     down = [unit for unit in active if after[unit]["ActiveState"] not in (*UP, "activating")]
     return (

@@ -14,12 +14,14 @@ from . import unit_checks as checks
 from .accounts import missing_accounts
 from .drop_ins import render_drop_in
 from .hardening_paths import check_hardening_paths
+from .masking import masked_value
 from .problems import InvalidInput
+from .service_keys import KEYS
 from .services import Service, parse_services
 from .unit_files import Rendered, RetryWindow, render
 from .unit_plan import FileChange, Plan, Removal, describe, plan_units
 from .unit_state import Asked as AskedUnits
-from .unit_state import Observed, kept_foreign, observe, unit_path
+from .unit_state import Observed, kept_foreign, observe, type_of, unit_path
 from .unit_state import ask as ask_units
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ _LINE_WITH_VALUES = re.compile(
 )
 _ASSIGNMENT = re.compile(r"""(?<=[=\s"'])([A-Za-z_][A-Za-z0-9_]*)=""")
 _MASK = "********"
+#: Keys whose values, mappings, are never shown.
+_WITH_SECRETS = ("environment", "directives", "credentials")
 
 
 def prepare_accounts(raw: object) -> Plan:
@@ -96,18 +100,20 @@ def prepare(asked: Asked, earlier: Earlier, check_mode: bool) -> Prepared:
     warnings += checks.short_tries(services, windows)
     problems += ignored
     missing = checks.missing_paths(services, pending)
+    nobodys = checks.missing_numbers(services)
     denied, doubtful = check_hardening_paths(services, version)
     problems += denied
     warnings += doubtful
     observed = observe(asked.units, [*services, *absent])
     wrong, lacking = checks.check_drop_ins(services, observed)
-    problems += wrong
+    problems += [*wrong, *checks.check_instances(services, observed)]
     if check_mode:
         warnings += [
-            f"{problem} A run fails there unless an earlier step of it makes that." for problem in (*missing, *lacking)
+            f"{problem} A run fails there unless an earlier step of it makes that."
+            for problem in (*missing, *nobodys, *lacking)
         ]
     else:
-        problems += [*missing, *lacking]
+        problems += [*missing, *nobodys, *lacking]
     if problems:
         raise InvalidInput(problems)
     if check_mode and earlier.accounts_made:
@@ -134,7 +140,7 @@ def _render(
     for service in services:
         if service.is_drop_in:
             rendered[service.name] = render_drop_in(
-                service, observed.version, observed.units[service.unit]["Type"], service.unit in observed.triggered
+                service, observed.version, type_of(service.unit, observed), service.unit in observed.triggered
             )
         else:
             rendered[service.name] = render(service, observed.version, windows.get(service.name))
@@ -258,14 +264,20 @@ def _without_values(names: object) -> object:
     return dict.fromkeys(names, _MASK) if isinstance(names, Mapping) else _MASK
 
 
+def _shown_value(key: object, value: object) -> object:
+    """Return the value of a key as it may be shown: a key that is not known may be a misspelt one that holds secrets."""
+    if key in _WITH_SECRETS:
+        return _without_values(value)
+    return masked_value(value) if key == "name" or key in KEYS else _MASK
+
+
 def masked_services(raw: object) -> object:
-    """Return the list of services as it may be shown: without any value of an environment or a directive."""
+    """Return the list of services as it may be shown: without any value of an environment, a directive or an unknown key."""
     if not isinstance(raw, list):
         return raw
     shown: list[Any] = []
     for member in raw:
         if isinstance(member, Mapping):
-            hidden = {key: _without_values(member[key]) for key in ("environment", "directives") if key in member}
-            member = {**member, **hidden}
+            member = {key: _shown_value(key, value) for key, value in member.items()}
         shown.append(member)
     return shown

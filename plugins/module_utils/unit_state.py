@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from . import systemd_host as systemd
 from .accounts import Account, missing_accounts
 from .files import STAGED, remove_file, sync_folder
 from .services import Service
-from .unit_names import DROP_IN, is_drop_in, is_instance, is_template, template_of
+from .unit_names import DROP_IN, drop_in_of, is_instance, is_template, template_of, unit_of
 from .unit_question import Known
 
 UNIT_FOLDER = "/etc/systemd/system"
@@ -35,7 +36,7 @@ class Observed:
     """The state of a host.
 
     ``version`` is that of systemd, ``files`` holds the text of each unit file in ``/etc/systemd/system`` (``None``:
-    missing), ``links`` the folders (``multi-user.target.wants``) that enable a unit, ``digests`` and ``generations`` what
+    missing), ``links`` the folders (``multi-user.target.wants``) and aliases that enable a unit, ``digests`` and ``generations`` what
     :mod:`.manifest` makes of watched paths and virtual environments, ``strays`` the instances that would be left of a
     template that goes, ``kept`` the files of somebody else that are kept, ``packaged`` the units of which there is a unit
     file elsewhere, ``staged`` what a killed run left, ``triggered`` the units under a drop-in that something else starts,
@@ -90,17 +91,27 @@ def kept_foreign(unit: str) -> str:
 def _links() -> Iterator[tuple[str, str]]:
     """Yield (folder, unit) of each link below ``/etc/systemd/system`` that pulls a unit in."""
     for folder in os.listdir(UNIT_FOLDER):
-        if folder.endswith((".wants", ".requires")):
+        if folder.endswith((".wants", ".requires", ".upholds")):
             for name in os.listdir(f"{UNIT_FOLDER}/{folder}"):
                 yield folder, name
 
 
+def _aliases() -> Iterator[tuple[str, str]]:
+    """Yield (link, unit) of each link in ``/etc/systemd/system`` that gives a unit another name."""
+    for name in os.listdir(UNIT_FOLDER):
+        path = f"{UNIT_FOLDER}/{name}"
+        if os.path.islink(path):
+            unit = os.path.basename(os.readlink(path))
+            if unit != name:
+                yield name, unit
+
+
 def enabling_links(units: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Return, for each unit, the folders below ``/etc/systemd/system`` with a link that pulls it in."""
+    """Return, for each unit, what in ``/etc/systemd/system`` enables it: folders with a link that pulls it in, and its aliases."""
     found: dict[str, set[str]] = {unit: set() for unit in units}
-    for folder, name in _links():
+    for link, name in (*_links(), *_aliases()):
         if name in found:
-            found[name].add(folder)
+            found[name].add(link)
     return {unit: frozenset(folders) for unit, folders in found.items()}
 
 
@@ -153,11 +164,7 @@ def _stray_instances(obsolete: Iterable[str], manifest: m.Manifest) -> list[str]
 def links_to(unit: str) -> tuple[str, ...]:
     """Return the links below ``/etc/systemd/system`` that enable ``unit`` or give it another name."""
     found = [f"{folder}/{name}" for folder, name in _links() if name == unit]
-    for name in os.listdir(UNIT_FOLDER):
-        path = f"{UNIT_FOLDER}/{name}"
-        if name != unit and os.path.islink(path) and os.path.basename(os.readlink(path)) == unit:
-            found.append(name)
-    return tuple(sorted(found))
+    return tuple(sorted([*found, *(link for link, name in _aliases() if name == unit)]))
 
 
 def put_links_back(unit: str, links: Iterable[str], fragment: str) -> None:
@@ -217,6 +224,23 @@ def _staged(files: Iterable[str]) -> tuple[str, ...]:
     return (*beside, *sorted(kept))
 
 
+_TYPE = re.compile(r"^\s*Type\s*=\s*(\S*)\s*$", re.MULTILINE)
+
+
+def type_of(unit: str, observed: Observed) -> str:
+    """Return the ``Type=`` of somebody else's unit without our drop-in, which may say another one."""
+    state, ours = observed.units[unit], drop_in_of(unit)
+    if not _TYPE.search(observed.files.get(ours) or ""):
+        return state["Type"]
+    paths = [state["FragmentPath"], *(path for path in state["DropInPaths"].split() if path != unit_path(ours))]
+    written = ""
+    for path in filter(None, paths):
+        with suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
+            written = [written, *_TYPE.findall(stream.read())][-1]
+    # systemd.service(5), "Type=": what a unit with a command has when nothing is written.
+    return written or "simple"
+
+
 @dataclass(frozen=True)
 class Asked:
     """What systemd was asked for some services: the ``units``, of which those of ``obsolete`` and ``strays`` are to go."""
@@ -237,7 +261,7 @@ def ask(services: Sequence[Service], known: Known, to_remove: Sequence[str] | No
     absent = [service.unit for service in services if service.is_absent]
     obsolete = obsolete_names(services, manifest) if to_remove is None else to_remove
     strays = _stray_instances(obsolete, manifest)
-    units = [*units_of(services), *(name for name in obsolete if not is_drop_in(name)), *absent, *strays]
+    units = [*units_of(services), *map(unit_of, obsolete), *absent, *strays]
     units = list(dict.fromkeys(units))
     known.ask(units)
     return Asked(known, units, obsolete, strays)

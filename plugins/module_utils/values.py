@@ -455,7 +455,7 @@ def credentials(value: object) -> dict[str, str]:
 
 
 #: Directives in whose values there may be a secret, be it by mistake.
-_MAY_HOLD_SECRET = re.compile(r"(?:Pass|Unset)?Environment|(?:Set|Load|Import)Credential|Exec")
+MAY_HOLD_SECRET = re.compile(r"(?:Pass|Unset)?Environment|(?:Set|Load|Import)Credential|Exec")
 
 
 def directives(value: object) -> dict[str, dict[str, list[str]]]:
@@ -475,7 +475,7 @@ def directives(value: object) -> dict[str, dict[str, list[str]]]:
             if not isinstance(name, str) or not re.match(r"[A-Z][A-Za-z0-9]*\Z", name):
                 faults.add("the name of a directive", "Write it as in the man page", f".{section}", name)
                 continue
-            hide = _MAY_HOLD_SECRET.match(name) is not None
+            hide = MAY_HOLD_SECRET.match(name) is not None
             lines = faults.check(list_of(text), content, f".{section}.{name}", hide)
             checked.setdefault(section, {})[name] = lines
     faults.raise_any()

@@ -65,6 +65,7 @@ from contextlib import nullcontext
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stability.baseline.plugins.module_utils import journal_run, unit_run
+from ansible_collections.stability.baseline.plugins.module_utils.commands import EnvironmentFailure
 from ansible_collections.stability.baseline.plugins.module_utils.manifest import Busy, Unreadable, locked
 from ansible_collections.stability.baseline.plugins.module_utils.systemd_host import HostError
 from ansible_collections.stability.baseline.plugins.module_utils.unit_question import require_root
@@ -119,7 +120,7 @@ def main():
     try:
         require_root()
         result = remove(module)
-    except (HostError, Busy, Unreadable) as error:
+    except (HostError, EnvironmentFailure, Busy, Unreadable) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(

@@ -275,3 +275,28 @@ def test_what_a_killed_run_left_beside_a_drop_in_is_removed(host):
     staged = "/etc/systemd/system/vendor-staged.service.d/.50-stability.conf.stability-staged"
     host.put(staged, "half")
     assert applied(host, [over("vendor-staged")])["actions"] == [f"remove {staged}, which a killed run left"]
+
+
+def test_the_type_of_a_unit_is_its_own_whatever_the_drop_in_says(host):
+    text = "[Service]\nType=oneshot\nExecStart=/bin/sleep 4821\n"
+    vendor(host, "vendor-typed", text, start=False)
+    applied(host, [over("vendor-typed", directives={"Service": {"Type": "exec"}})])
+    assert properties(host, "vendor-typed.service", "Type", *POLICY) == ["exec", "always", "5s", "0"]
+    applied(host, [over("vendor-typed", type="exec")])
+    applied(host, [over("vendor-typed")])
+    assert properties(host, "vendor-typed.service", "Type", *POLICY) == ["oneshot", "on-failure", "1min", "10min"]
+
+
+def test_a_unit_that_systemd_does_not_stop_is_no_success(host):
+    vendor(host, "vendor-stays", f"[Unit]\nRefuseManualStop=yes\n{DAEMON}")
+    result = apply(host, [over("vendor-stays", state="stopped")])
+    assert result["failed"] and result["msg"].startswith("vendor-stays.service could not be stopped: Operation refused")
+    assert result["failed_units"][0]["outcome"].endswith("the unit is active under it.")
+    again = apply(host, [over("vendor-stays", state="stopped")])
+    assert again["failed"] and properties(host, "vendor-stays.service", "DropInPaths") == [""]
+    assert properties(host, "vendor-stays.service", "ActiveState") == ["active"]
+
+
+def test_a_command_of_the_unit_may_be_taken_out(host):
+    vendor(host, "vendor-emptied", DAEMON)
+    applied(host, [over("vendor-emptied", directives={"Service": {"ExecReload": [], "TimeoutStopSec": "5s"}})])

@@ -23,12 +23,16 @@ BEFORE = {
     "pack-dropped": (VENDOR, False, True),
     "inst@a": (ETC, True, True),
     "inst@b": (ETC, False, True),
+    "pack-stopped": (VENDOR, True, True),
+    "pack-started": (VENDOR, False, False),
 }
 #: A unit of this one is enabled by a link that its unit file does not name.
 LINKED = "hand-running"
 SERVICES = [
     *(service(name) for name in ("hand-running", "hand-disabled", "hand-stopped", "pack-running", "pack-idle", "new")),
     {"name": "pack-dropped", "drop_in": True},
+    {"name": "pack-stopped", "drop_in": True, "state": "stopped", "enabled": False},
+    {"name": "pack-started", "drop_in": True, "state": "started", "enabled": True},
     service("inst@", instances=["a", "c"]),
     service("fresh@", instances=["x"]),
     {"name": "turns", "user": "tester", "exec_start": ["/bin/true"], "on_calendar": ["2099-01-01"]},
@@ -131,3 +135,15 @@ def test_killed_at_any_moment_the_next_run_finishes(host, moment):
     assert not finished.get("failed"), finished.get("msg")
     assert seen(host) == before
     assert not host.module("baseline_removed", {})["changed"]
+
+
+def test_an_environment_that_a_killed_run_left_beside_its_place_stays(host):
+    folder = "/opt/halved"
+    host.check(f"mkdir -p {folder}/.venv.stability/replaced/bin && touch {folder}/.venv.stability/replaced/pyvenv.cfg")
+    options = {"environments": [{"virtualenv": f"{folder}/venv"}]}
+    predicted = host.module("baseline_removed", options, check=True)
+    removed = host.module("baseline_removed", options)
+    assert not removed.get("failed"), removed.get("msg")
+    assert predicted["actions"] == removed["actions"]
+    assert f"put {folder}/venv back, which a killed run left beside it" in removed["actions"]
+    assert host.check(f"cd {folder} && find . -type f") == "./venv/pyvenv.cfg\n"

@@ -195,3 +195,19 @@ def test_a_unit_that_failed_is_forgotten_by_systemd_when_it_is_removed(host):
     assert known(host, "broken")[1] == ["broken@a.service"]
     applied(host, [{"name": "broken@", "state": "absent"}])
     assert known(host, "broken") == ([], [])
+
+
+def test_an_instance_with_a_unit_file_of_its_own_is_refused_and_left_alone(host):
+    path = "/etc/systemd/system/owner@mine.service"
+    applied(host, [service("owner@", instances=["mine", "other"])])
+    host.put(path, "[Service]\nExecStart=/bin/sleep 4820\n")
+    host.check("systemctl daemon-reload && systemctl restart owner@mine.service")
+    before = pids(host, "owner@mine.service")
+    refused = apply(host, [service("owner@", instances=["mine", "other"])])
+    assert (
+        f"services[0].instances (owner@): found owner@mine.service, which has a unit file of its own ({path}); "
+        "expected an instance of the template. Remove that file, or take the instance out and list it as a service of its own."
+    ) in refused["msg"]
+    applied(host, [service("owner@", instances=["other"])])
+    applied(host, [{"name": "owner@", "state": "absent"}])
+    assert pids(host, "owner@mine.service") == before

@@ -11,6 +11,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.calendar_period
     elapses,
     retry_window,
     shortest_period,
+    shortest_period_of,
 )
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
 
@@ -162,3 +163,33 @@ def test_the_window_is_as_long_as_the_tries_need(keys, period, seconds):
 def test_more_retries_than_fit_are_refused(keys, period, message):
     with pytest.raises(ValueError, match=message):
         retry_window(job(**keys), period)
+
+
+def test_a_rare_expression_is_held_against_a_frequent_one_beyond_its_listed_times():
+    """Every ten minutes for as many times as are listed, and once a day at 21:02."""
+    frequent, rare = [600.0 * number for number in range(110)], [75720.0 + 86400 * number for number in range(110)]
+    asked = []
+
+    def elapses_from(expression, moment):
+        asked.append(expression)
+        first = -(-moment // 600) * 600
+        return [first + 600 * number for number in range(3)]
+
+    assert shortest_period_of({"often": frequent, "rare": rare}, elapses_from) == 120
+    assert set(asked) == {"often"}
+    assert shortest_period_of({"often": frequent}, elapses_from) == 600
+
+
+@pytest.mark.parametrize(
+    "directives",
+    [
+        {"Service": {"RestartSec": []}},
+        {"Service": {"TimeoutStopSec": []}},
+        {"Timer": {"RandomizedDelaySec": []}},
+        {"Timer": {"FixedRandomDelay": []}},
+        {"Timer": {"AccuracySec": []}},
+    ],
+)
+def test_a_line_that_is_taken_out_leaves_systemds_own_default(directives):
+    taken_out = job(timeout_start_sec="5min", directives=directives)
+    assert retry_window(taken_out, 86400.0).retries == 3

@@ -92,7 +92,7 @@ def test_what_is_down_again_at_once_is_not_started(keys, unit_type, remains, ref
         "FragmentPath": "/",
         "UnitFileState": "static",
     }
-    observed = SimpleNamespace(units={"vendor.service": state}, manifest=Manifest(), triggered=frozenset())
+    observed = SimpleNamespace(units={"vendor.service": state}, manifest=Manifest(), triggered=frozenset(), files={})
     problems, missing = check_drop_ins([service], observed)
     assert missing == []
     assert [str(problem) for problem in problems] == [

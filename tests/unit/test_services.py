@@ -112,6 +112,15 @@ REFUSED = [
         '.tasks_max (api): found "many"; expected a number, soft:hard or infinity. Write a number, or quote soft:hard.',
     ),
     (
+        {"on_calendar": "daily", "start_limit_burst": 0, "start_limit_interval_sec": "1h"},
+        ".start_limit_burst (api): found 0; expected at least 1, since systemd takes 0 for no limit. Write retries instead.",
+    ),
+    (
+        {"on_calendar": "daily", "directives": {"Service": {"RemainAfterExit": "yes"}}},
+        '.directives.Service.RemainAfterExit (api): found "yes"; expected no for a scheduled job. '
+        "A unit that stays active is not started at its next time; take it out.",
+    ),
+    (
         {"start_limit_burst": -1},
         ".start_limit_burst (api): found -1; expected a whole number of 0 or more. Write a number.",
     ),

@@ -428,6 +428,22 @@ def test_no_environment_is_shown_whatever_its_form():
     ]  # fmt: skip
 
 
+def test_nothing_that_may_be_a_secret_is_shown_of_other_keys():
+    shown = {
+        "credentials": {"password": "s3cret"},
+        "health": {"http": "http://me:s3cret@127.0.0.1/"},
+        "enviroment": {"PASSWORD": "s3cret"},
+        "name": "api",
+    }
+    (masked,) = masked_services([shown])
+    assert "s3cret" not in str(masked)
+    assert (masked["name"], masked["credentials"], masked["enviroment"]) == (
+        "api",
+        {"password": "********"},
+        "********",
+    )
+
+
 def test_a_unit_that_is_just_ending_is_started_again():
     ending = with_unit("api.service", ActiveState="deactivating", SubState="stop-sigterm")
     assert actions(ending) == ["restart api.service: it was deactivating (stop-sigterm)"]

@@ -104,11 +104,11 @@ def test_only_marks_that_are_there_are_removed(tmp_path):
     mark = tmp_path / "venv" / "stability-generation.json"
     mark.parent.mkdir()
     mark.write_text("{}")
-    assert plan_removal(OBSERVED, [f"{mark.parent}/"]).marks == [str(mark)]
+    assert plan_removal(OBSERVED, [f"{mark.parent}/"]).marks == {str(mark.parent): [str(mark)]}
     kept = tmp_path / ".venv.stability" / "generation-0"
     kept.mkdir(parents=True)
     removal = plan_removal(OBSERVED, [f"{mark.parent}/"])
-    assert removal.marks == [str(mark), str(kept.parent)]
+    assert removal.marks == {str(mark.parent): [str(mark), str(kept.parent)]}
     assert f"remove {kept.parent}" in removal.actions()
 
 
