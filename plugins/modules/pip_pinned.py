@@ -54,28 +54,6 @@ options:
       - Default is the owner of the folder; a new virtual environment belongs to the user of the connection, with
         C(become) to root.
     type: str
-  pins:
-    description:
-      - Requirements of the form C(name[extras]==version; marker), each with one exact version, or direct references of the
-        form C(name @ https://…/name-1.0-py3-none-any.whl#sha256=…). A wheel at C(file:///…) needs no hash.
-      - O(pins), O(requirements) and O(requirements_content) are combined. At least one of them is needed; an empty list
-        only makes the virtual environment.
-      - Names are compared normalised (PEP 503), versions by the rules of PEP 440, so that V(1.0) is V(1.0.0), and V(2.0)
-        is also V(2.0+cpu). Environment markers are those of the interpreter of the virtual environment.
-      - Extras are allowed and change nothing; what they need has to be pinned.
-    type: list
-    elements: str
-  requirements:
-    description:
-      - A requirements file on the managed node, in which every line is fully pinned. C(--hash) is honoured.
-      - C(-r) and C(-c) name further files, relative to the one that they stand in. A constraint says the version of what is
-        required without one, and installs nothing.
-      - A file called C(pylock*.toml) is read as a lock file of PEP 751.
-      - Ranges, editable installs, addresses without a hash and other options of pip are refused, each with its line.
-    type: str
-  requirements_content:
-    description: The text of a requirements file, in which C(-r) and C(-c) are refused, since it has no folder.
-    type: str
   reinstall:
     description:
       - V(drifted) installs what is missing, has another version or origin, or has missing, changed or stray files.
@@ -155,27 +133,6 @@ options:
       - In C(stability_environments), C(stop_before_switch) says it, and the role C(packages) finds the units.
     type: list
     elements: str
-  index_url:
-    description:
-      - The address of the index. Without it, the configuration of the installer on the managed node decides.
-      - It reaches the installer in the process environment, never among its arguments, and is not shown.
-    type: str
-  extra_index_urls:
-    description: Addresses of further indexes. They are treated like O(index_url).
-    type: list
-    elements: str
-  find_links:
-    description: Folders (absolute paths) or pages with distribution archives. Credentials are refused here.
-    type: list
-    elements: str
-  no_index:
-    description: Whether only O(find_links) is searched, and no index.
-    type: bool
-    default: false
-  require_hashes:
-    description: Whether each pin must have a hash. One pin with a hash demands hashes of all, as with pip.
-    type: bool
-    default: false
   keep_generations:
     description:
       - How many environments from before are kept beside the virtual environment, in C(.NAME.stability). Older ones are removed
@@ -197,6 +154,7 @@ requirements:
   - pip 20.3 or newer in a virtual environment that exists, or uv 0.5.0 or newer
 extends_documentation_fragment:
   - stability.baseline.applied
+  - stability.baseline.pinned
 attributes:
   idempotent:
     description: A second run with the same pins changes nothing, unless O(reinstall=always).

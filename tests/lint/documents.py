@@ -184,7 +184,11 @@ def environment_rows() -> Rows:
         for name, field in fields.items()
         if isinstance(field.default, (bool, str)) and field.default != ""
     }
-    return {name: Row((_shown(defaults[name]),) if name in defaults else ()) for name in environments.KEYS}
+    return {
+        name: Row((_shown(defaults[name]),) if name in defaults else ())
+        for name in environments.KEYS
+        if name not in environments.MODULE_KEYS
+    }
 
 
 def _shown(value: Any) -> str:
