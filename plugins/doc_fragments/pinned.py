@@ -1,13 +1,13 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is pinned, and where the distributions come from."""
+"""What is pinned, where the distributions come from, and what installs them."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options that say which distributions are wanted, and the indexes and folders that have them."""
+    """The options that say which distributions are wanted, which indexes and folders have them, and what installs them."""
 
     DOCUMENTATION = r"""
 options:
@@ -33,6 +33,23 @@ options:
   requirements_content:
     description: The text of a requirements file, in which C(-r) and C(-c) are refused, since it has no folder.
     type: str
+  locked:
+    description:
+      - Whether everything that is installed has to be pinned, and everything that pinned distributions require, with markers
+        and extras evaluated. The message names each pin to add.
+      - pip, setuptools and wheel need no pin.
+      - What a distribution requires that is not installed yet is known only in the staged copy, and refused there.
+    type: bool
+    default: false
+  installer:
+    description:
+      - V(auto) is C(uv) where one is found that O(run_as) can run (in the virtual environment, on the system, in
+        C(~/.local/bin)) and pip has no C(pip.conf) on the managed node, and pip otherwise.
+      - V(pip) is the pip inside of the virtual environment. V(uv) needs no pip there, and does not read C(pip.conf).
+      - Both install the same files, look at all indexes, and take nothing from a cache.
+    type: str
+    choices: [auto, pip, uv]
+    default: auto
   index_url:
     description:
       - The address of the index. Without it, the configuration of the installer on the managed node decides.

@@ -69,14 +69,6 @@ options:
     type: str
     choices: [strict, new, ignore]
     default: new
-  locked:
-    description:
-      - Whether everything that is installed has to be pinned, and everything that pinned distributions require, with markers
-        and extras evaluated. The message names each pin to add.
-      - pip, setuptools and wheel need no pin.
-      - What a distribution requires that is not installed yet is known only in the staged copy, and refused there.
-    type: bool
-    default: false
   imports:
     description:
       - Before the switch, every import package of a changed distribution, and of the installed ones that depend on it, is
@@ -107,15 +99,6 @@ options:
       - What cannot be read or parsed is a warning.
     type: list
     elements: str
-  installer:
-    description:
-      - V(auto) is C(uv) where one is found that O(run_as) can run (in the virtual environment, on the system, in
-        C(~/.local/bin)) and pip has no C(pip.conf) on the managed node, and pip otherwise.
-      - V(pip) is the pip inside of the virtual environment. V(uv) needs no pip there, and does not read C(pip.conf).
-      - Both install the same files, look at all indexes, and take nothing from a cache.
-    type: str
-    choices: [auto, pip, uv]
-    default: auto
   smoke_test:
     description:
       - A command as a list, run as O(run_as) after the other checks and before the switch. When it does not end with 0 within

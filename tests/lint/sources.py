@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,11 +75,10 @@ def role_options(tree: Tree, role: str) -> Options | None:
     return Options(path, options, where)
 
 
-def module_strings(tree: Tree, module: str) -> dict[str, tuple[str, int]]:
-    """Return ``DOCUMENTATION``, ``EXAMPLES`` and ``RETURN`` of a module, each with the line where its text begins."""
-    path = f"plugins/modules/{module}.py"
+def _strings(body: Iterable[ast.stmt]) -> dict[str, tuple[str, int]]:
+    """Return the documentation among statements by its variable, each with the line where its text begins."""
     strings = {}
-    for node in ast.parse(tree.text(path), path).body:
+    for node in body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             for target in node.targets:
                 if isinstance(target, ast.Name) and target.id in ("DOCUMENTATION", "EXAMPLES", "RETURN"):
@@ -87,10 +86,30 @@ def module_strings(tree: Tree, module: str) -> dict[str, tuple[str, int]]:
     return strings
 
 
+def module_strings(tree: Tree, module: str) -> dict[str, tuple[str, int]]:
+    """Return ``DOCUMENTATION``, ``EXAMPLES`` and ``RETURN`` of a module, each with the line where its text begins."""
+    path = f"plugins/modules/{module}.py"
+    return _strings(ast.parse(tree.text(path), path).body)
+
+
+def _fragment_options(tree: Tree, name: str) -> dict[str, dict[str, Any]]:
+    """Return the options of a documentation fragment of ours, by its full name."""
+    path = f"plugins/doc_fragments/{name.rpartition('.')[2]}.py"
+    classes = [node for node in ast.parse(tree.text(path), path).body if isinstance(node, ast.ClassDef)]
+    texts = [_strings(node.body).get("DOCUMENTATION", ("", 1))[0] for node in classes]
+    return {name: option for text in texts for name, option in (load_yaml(path, text)[0].get("options") or {}).items()}
+
+
 def module_options(tree: Tree, module: str) -> Options:
-    """Return the options of a module's ``DOCUMENTATION``."""
+    """Return the options of a module's ``DOCUMENTATION``, those of the fragments that it names included."""
     path = f"plugins/modules/{module}.py"
     text, begin = module_strings(tree, module).get("DOCUMENTATION", ("", 1))
     data, lines = load_yaml(path, text)
-    options = {name: option or {} for name, option in ((data or {}).get("options") or {}).items()}
-    return Options(path, options, {name: begin + lines["options", name] - 1 for name in options})
+    data = data or {}
+    options = {name: option or {} for name, option in (data.get("options") or {}).items()}
+    where = {name: begin + lines["options", name] - 1 for name in options}
+    for index, fragment in enumerate(data.get("extends_documentation_fragment") or ()):
+        for name, option in _fragment_options(tree, fragment).items():
+            options[name] = option or {}
+            where[name] = begin + lines["extends_documentation_fragment", index] - 1
+    return Options(path, options, where)
