@@ -59,7 +59,7 @@ def prefix(container: str, release: Release | None = None) -> list[str]:
 
     ``release`` is given when the container is about to be started: one that does not run yet gets a new namespace.
     """
-    monitor = _monitor(container)
+    monitor = monitor_of(container)
     if monitor and os.readlink(f"/proc/{monitor}/ns/mnt") != os.readlink("/proc/self/ns/mnt"):
         return ["nsenter", f"--mount=/proc/{monitor}/ns/mnt", "--"]
     if monitor or not release or not apart(release):
@@ -70,7 +70,7 @@ def prefix(container: str, release: Release | None = None) -> list[str]:
 
 def reachable(container: str, release: Release) -> bool:
     """Return whether a container that runs can be reached: without its monitor nobody knows its namespace."""
-    return not apart(release) or _monitor(container) != 0
+    return not apart(release) or monitor_of(container) != 0
 
 
 def _share_network_namespaces() -> None:
@@ -82,7 +82,7 @@ def _share_network_namespaces() -> None:
             subprocess.run(["mount", *arguments], check=True)
 
 
-def _monitor(container: str) -> int:
+def monitor_of(container: str) -> int:
     """Return the id of podman's monitor of a container; 0 when it does not run."""
     for entry in PROCESSES.glob("[0-9]*"):
         try:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import cgroups
+import inside
 from common import HostsError, cache, locked, podman, podman_succeeds
 from images import ensure_image
 from releases import DEFAULT_RELEASE, RELEASES, Release
@@ -126,13 +127,7 @@ def reboot(name: str) -> dict[str, Any]:
 
 def execute(name: str, argv: Sequence[str], stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command on a host as root and return its code and output."""
-    return subprocess.run(
-        [*cgroups.prefix(PREFIX + name), "podman", "exec", "--interactive", PREFIX + name, *argv],
-        input=stdin or "",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return inside.run(PREFIX + name, argv, stdin)
 
 
 def inspect(name: str) -> dict[str, Any] | None:
