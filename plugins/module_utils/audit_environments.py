@@ -1,0 +1,145 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads virtual environments as they are, without changing anything but the memory of file digests."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Optional
+
+from .audit_model import Unit
+from .audit_packages import Held
+from .commands import EnvironmentFailure, User, acting_as, current_user, user_with
+from .conflicts import changed_at, find_conflicts
+from .dist_info import Distribution, Records, installed_distributions, leftovers, verify_files, without_shared
+from .environment_lock import environment_key
+from .environment_marks import read_journal
+from .environment_reading import read_requested
+from .environments import Environment
+from .file_hashes import FileHashes, cache_path
+from .interpreters import Interpreter, ask_interpreter
+from .locked_pins import unpinned
+from .pep440 import same_version
+from .problems import InvalidInput, Problem
+from .requirements import Pin, combine
+from .virtual_environments import python_of, sites_of
+
+_CONFIGURATION = "pyvenv.cfg"
+
+
+def environment_of(program: str) -> str:
+    """Return the virtual environment of a program in its ``bin``; empty when there is none."""
+    folder = os.path.dirname(os.path.dirname(program)) if program.startswith("/") else ""
+    return folder if folder and os.path.isfile(os.path.join(folder, _CONFIGURATION)) else ""
+
+
+def environments_of(units: Iterable[Unit], programs: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the virtual environment of each unit that has one, by the unit's name.
+
+    ``programs`` are those that its unit file starts; the arguments of its process tell of the same.
+    """
+    found = {}
+    for unit in units:
+        started = [*(unit.process.argv[:2] if unit.process else ()), *programs.get(unit.name, ())]
+        path = next(filter(None, map(environment_of, started)), "")
+        if path:
+            found[unit.name] = path
+    return found
+
+
+def _user_of(path: str) -> User:
+    """Return who may execute inside an environment: its owner, where we may act as that, else ourselves."""
+    status = os.stat(path)
+    return user_with(status.st_uid, status.st_gid) if os.geteuid() == 0 else current_user()
+
+
+def _damaged(distributions: Mapping[str, list[Distribution]], hashes: FileHashes) -> dict[str, tuple[str, ...]]:
+    """Return the files of each distribution that are not as its ``RECORD`` says, missing ones first."""
+    records, everything = Records(), [one for own in distributions.values() for one in own]
+    damaged = {}
+    for name, own in distributions.items():
+        integrity = without_shared(verify_files(own[0], hashes, records), own[0], everything, records)
+        if integrity.changed or integrity.missing:
+            damaged[name] = (*integrity.missing, *integrity.changed)
+    return damaged
+
+
+def _modules(sites: Iterable[str]) -> frozenset[str]:
+    """Return the names of the top-level modules in the ``site-packages`` folders."""
+    found = set()
+    for site in sites:
+        with os.scandir(site) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    found.add(entry.name[: -len(".py")])
+                elif entry.is_dir() and os.path.isfile(os.path.join(entry.path, "__init__.py")):
+                    found.add(entry.name)
+    return frozenset(found)
+
+
+def _pins(environment: Environment, interpreter: Interpreter, unseen: list[str]) -> Optional[list[Pin]]:
+    """Return what is pinned, also by a file on the host; ``None`` where that cannot be read."""
+    problems: list[Problem] = []
+    absent: list[str] = []
+    try:
+        requested = read_requested(environment, True, absent, problems)
+        pins = requested.pins_for(list(environment.pins), interpreter.markers, problems)
+        pins = combine(pins, environment.require_hashes, problems)
+    except InvalidInput as invalid:
+        problems += invalid.problems
+    if absent or problems:
+        reason = absent[0] if absent else str(problems[0])
+        unseen.append(f"the pins of {environment.virtualenv} ({reason})")
+        return None
+    return pins
+
+
+def _wrong(pins: Iterable[Pin], versions: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    return {
+        pin.name: (versions.get(pin.name, ""), pin.version)
+        for pin in pins
+        if not same_version(versions.get(pin.name, ""), pin.version)
+    }
+
+
+def read_environment(path: str, listed: Optional[Environment], remember: bool, unseen: list[str]) -> Optional[Held]:
+    """Return an environment as it is; ``None`` when there is none, or it cannot be read, of which ``unseen`` then tells.
+
+    ``listed`` is what ``stability_environments`` says of it, ``remember`` whether digests of files may be kept.
+    """
+    if not os.path.isfile(os.path.join(path, _CONFIGURATION)):
+        unseen.append(f"{path} (it is no virtual environment)")
+        return None
+    user = _user_of(path)
+    try:
+        interpreter = ask_interpreter(python_of(path), user)
+    except EnvironmentFailure as failure:
+        unseen.append(f"{path} ({failure})")
+        return None
+    hashes = FileHashes(cache_path(environment_key(path)))
+    with acting_as(user):
+        sites = sites_of(path)
+        distributions = installed_distributions(sites)
+        damaged = _damaged(distributions, hashes)
+        left = [os.path.basename(one) for one in leftovers(sites)]
+        left += ["an unfinished change of the baseline"] if read_journal(path) else []
+        modules, age = _modules(sites), time.time() - changed_at(distributions)
+    if remember:
+        hashes.save()
+    versions = {name: own[0].version for name, own in distributions.items()}
+    pins = _pins(listed, interpreter, unseen) if listed else None
+    return Held(
+        path=path,
+        python=interpreter.markers["python_full_version"],
+        versions=versions,
+        conflicts=find_conflicts(distributions, interpreter.markers),
+        damaged=damaged,
+        leftovers=left,
+        age=age,
+        modules=modules,
+        unpinned=None if pins is None else unpinned(pins, distributions),
+        wrong=None if pins is None else _wrong(pins, versions),
+    )

@@ -1,0 +1,119 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of the audit about environments, and about services in them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.audit_model import Finding, Process, Unit
+from ansible_collections.stability.baseline.plugins.module_utils.audit_packages import (
+    RULES,
+    Held,
+    imports_from_its_environment,
+    judge,
+    runs_what_is_installed,
+)
+from ansible_collections.stability.baseline.plugins.module_utils.audit_rules import BY_ID
+
+VENV = "/opt/api/venv"
+SOUND = Held(VENV, "3.11.2", {"flask": "3.0.3", "click": "8.1.7"}, age=7200, modules=frozenset(("flask", "click")))
+UNIT = Unit(
+    "api.service", {"Type": "exec", "WorkingDirectory": "/"}, process=Process(11, 60.0, ("python", "-m", "api"), {})
+)
+
+
+def told(findings: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.id, finding.seen) for finding in findings]
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        (SOUND, []),
+        (replace(SOUND, unpinned=(), wrong={}), []),
+        (
+            replace(SOUND, conflicts=("a 1 requires b, which is not installed.",)),
+            [("SB401", "a 1 requires b, which is not installed.")],
+        ),
+        (replace(SOUND, damaged={"click": ("click/core.py",)}), [("SB402", "click 8.1.7: click/core.py")]),
+        (replace(SOUND, unpinned=("click",)), [("SB403", "click==8.1.7")]),
+        (
+            replace(SOUND, wrong={"click": ("8.1.7", "8.1.8"), "jinja2": ("", "3.1.4")}),
+            [
+                ("SB404", "click is 8.1.7, and 8.1.8 is pinned"),
+                ("SB404", "jinja2 is not installed, and 3.1.4 is pinned"),
+            ],
+        ),
+        (replace(SOUND, leftovers=("~lask",)), [("SB407", "~lask")]),
+    ],
+)
+def test_one_fault_of_an_environment_is_one_finding(held: Held, expected: list[tuple[str, str]]) -> None:
+    assert told(judge(held)) == expected
+
+
+def test_what_pins_it_is_shown_as_lines_of_the_inventory() -> None:
+    (finding,) = judge(replace(SOUND, unpinned=("click", "flask")))
+    assert finding.mend == {"stability_environments": [{"virtualenv": VENV, "pins": ["click==8.1.7", "flask==3.0.3"]}]}
+
+
+def test_only_so_many_names_are_written_out() -> None:
+    names = {f"n{number:02}": "1" for number in range(12)}
+    (finding,) = judge(replace(SOUND, versions=names, unpinned=tuple(names)))
+    assert finding.seen.startswith("n00==1, n01==1, ") and finding.seen.endswith("n09==1 and 2 more")
+
+
+def test_a_process_that_is_older_than_its_environment() -> None:
+    assert told(list(runs_what_is_installed(UNIT, SOUND))) == []
+    assert told(list(runs_what_is_installed(UNIT, replace(SOUND, age=20)))) == [
+        ("SB405", "the process is 60 s old, and /opt/api/venv was changed 20 s ago")
+    ]
+    job = replace(UNIT, properties={"Type": "oneshot"})
+    assert told(list(runs_what_is_installed(job, replace(SOUND, age=20)))) == []
+
+
+def unit(folder: Path, *argv: str, **variables: str) -> Unit:
+    process = Process(11, 60.0, ("python", *argv), variables)
+    return replace(UNIT, properties={"Type": "exec", "WorkingDirectory": str(folder)}, process=process)
+
+
+@pytest.mark.parametrize(
+    ("argv", "hides"),
+    [
+        (("-m", "api"), True),
+        (("-c", "pass"), True),
+        (("-u", "-m", "api"), True),
+        (("-I", "-m", "api"), False),
+        (("-uP", "-m", "api"), False),
+        (("/opt/api/app.py",), False),
+    ],
+)
+def test_a_module_in_the_working_directory_that_hides_an_installed_one(
+    tmp_path: Path, argv: tuple[str, ...], hides: bool
+) -> None:
+    (tmp_path / "click.py").write_text("")
+    (tmp_path / "flask").mkdir()
+    (tmp_path / "other.py").write_text("")
+    expected = [("SB408", f"{tmp_path} hides installed modules: click")] if hides else []
+    assert told(list(imports_from_its_environment(unit(tmp_path, *argv), SOUND))) == expected
+
+
+def test_modules_from_pythonpath_and_from_the_users_own_folder(tmp_path: Path) -> None:
+    beside = tmp_path / "lib"
+    (beside / "flask").mkdir(parents=True)
+    (beside / "flask" / "__init__.py").write_text("")
+    seen = unit(tmp_path, "app.py", PYTHONPATH=f"{VENV}/lib:{beside}:/nowhere")
+    assert told(list(imports_from_its_environment(seen, SOUND))) == [("SB408", f"PYTHONPATH has {beside} (flask)")]
+    searched = unit(tmp_path, "app.py")
+    assert told(list(imports_from_its_environment(searched, SOUND, str(beside)))) == [
+        ("SB408", f"{beside} is searched as well")
+    ]
+    shut = unit(tmp_path, "app.py", PYTHONNOUSERSITE="1")
+    assert told(list(imports_from_its_environment(shut, SOUND, str(beside)))) == []
+
+
+def test_each_rule_about_environments_is_described() -> None:
+    assert {*RULES, "SB405", "SB408"} <= set(BY_ID)
