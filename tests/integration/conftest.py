@@ -23,6 +23,15 @@ from testhosts import HostSpec
 #: The process in a host's name tells whether its run is still going on.
 NAME = "integration-{pid}-{suffix}"
 NAME_PATTERN = re.compile(r"integration-(\d+)-.*")
+#: How the names of the hosts begin that all tests on a release share.
+SHARED = "shared-"
+#: Stops every service and timer that tests have made, instances included.
+STOP = """
+systemctl show -p Id -p FragmentPath '*.service' '*.timer' | awk '
+    BEGIN { RS = ""; FS = "\\n" }
+    /FragmentPath=\\/etc\\/systemd\\/system\\// { for (i = 1; i <= NF; i++) if ($i ~ /^Id=/) print substr($i, 4) }
+' | xargs --no-run-if-empty systemctl stop --no-block --
+"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,21 +64,39 @@ def _remove_left_over_hosts() -> None:
 
 
 @pytest.fixture(scope="session")
-def make_host() -> Iterator[Callable[..., RemoteHost]]:
-    """Return a function that starts a host: ``make_host("suffix", **settings of HostSpec)``."""
+def hosts_of_run() -> Iterator[dict[str, RemoteHost]]:
+    """The hosts that were started, by the end of their names; they are removed at the end of the run."""
     _remove_left_over_hosts()
-    started = []
+    started: dict[str, RemoteHost] = {}
+    yield started
+    testhosts.down(*(host.name for host in started.values()))
+
+
+@pytest.fixture(scope="session")
+def make_host(hosts_of_run: dict[str, RemoteHost]) -> Callable[..., RemoteHost]:
+    """Return a function that starts a host: ``make_host("suffix", **settings of HostSpec)``."""
 
     def make(suffix: str, **settings: Any) -> RemoteHost:
         host = RemoteHost(HostSpec(NAME.format(pid=os.getpid(), suffix=suffix), **settings))
-        started.append(host.name)
+        hosts_of_run[suffix] = host
         return host
 
-    yield make
-    testhosts.down(*started)
+    return make
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rest(hosts_of_run: dict[str, RemoteHost]) -> Iterator[None]:
+    """After a file of tests, remove its own hosts and stop what it left on the shared ones: crash loops cost CPU time."""
+    yield
+    for suffix, host in list(hosts_of_run.items()):
+        if suffix.startswith(SHARED):
+            host.run(STOP)
+        else:
+            host.down()
+            del hosts_of_run[suffix]
 
 
 @pytest.fixture(scope="session")
 def host(make_host: Callable[..., RemoteHost], release: str) -> RemoteHost:
     """Return the host that all tests on a release share, with SSH."""
-    return make_host(f"shared-{release}", release=release, ssh=True)
+    return make_host(f"{SHARED}{release}", release=release, ssh=True)

@@ -26,7 +26,7 @@ while True:
     if found != seen:
         seen = found
         print("version", seen, flush=True)
-    time.sleep(0.01)
+    time.sleep(0.05)
 """
 NAMES = ("late-one", "late-two")
 UNITS = [f"{name}.service" for name in NAMES]
