@@ -23,6 +23,15 @@ from testhosts import HostSpec
 #: The process in a host's name tells whether its run is still going on.
 NAME = "integration-{pid}-{suffix}"
 NAME_PATTERN = re.compile(r"integration-(\d+)-.*")
+#: The files that take longest, in this order: begun last, one of them would run alone at the end.
+LONGEST = (
+    "test_documents",
+    "test_transaction_kills",
+    "test_crash_points",
+    "test_keys",
+    "test_references",
+    "test_journald",
+)
 #: How the names of the hosts begin that all tests on a release share.
 SHARED = "shared-"
 #: Stops every service and timer that tests have made, instances included.
@@ -51,8 +60,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of the places that were asked for."""
+    """Keep the tests of the places that were asked for, those of the longest files first."""
     places.choose(config, items, SEED)
+    last = len(LONGEST)
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else last)
 
 
 def _remove_left_over_hosts() -> None:

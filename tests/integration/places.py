@@ -5,7 +5,7 @@
 
 A test that uses the fixture ``host`` or ``release`` is about the host, and can run on each release. A test with the parameter
 ``interpreter`` is at ``python<version>``. Without an option everything runs, but of the releases only the default one;
-``--at`` chooses places, ``--sample`` adds some tests on each other release, drawn by the seed.
+``--at`` chooses places, ``--sample`` adds some tests on each other release, drawn by the seed, and takes three of the Pythons.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def chosen(items: Sequence[pytest.Item], at: Sequence[str] | None, sample: int, 
     Args:
         items: all tests, each at all of its places.
         at: the places that are asked for; ``None``: all but the releases that are not the default one.
-        sample: how many tests run on each of these releases all the same.
+        sample: how many tests run on each of these releases all the same; with any, a service runs on three Pythons only.
         seed: what the sample is drawn by.
     """
     if at is not None:
@@ -69,7 +69,18 @@ def chosen(items: Sequence[pytest.Item], at: Sequence[str] | None, sample: int, 
     for name in others:
         candidates = [item for item in items if place(item) == name]
         drawn.update(random.Random(f"{seed} {name}").sample(candidates, min(sample, len(candidates))))
+    others += _left_out_pythons({place(item) for item in items}, seed) if sample else []
     return [item for item in items if place(item) not in others or item in drawn]
+
+
+def _left_out_pythons(at: Iterable[str], seed: int) -> list[str]:
+    """Return the Pythons that a sample leaves out: all but the oldest one, the newest one and one that is drawn."""
+    found = sorted(
+        (name for name in at if name.startswith(matrix.PYTHON)), key=lambda name: int(name.rpartition(".")[2])
+    )
+    between = found[1:-1]
+    kept = random.Random(f"{seed} {matrix.PYTHON}").choice(between) if between else ""
+    return [name for name in between if name != kept]
 
 
 def choose(config: pytest.Config, items: list[pytest.Item], seed: int) -> None:

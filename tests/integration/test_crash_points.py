@@ -16,8 +16,8 @@ from units import apply, pids, properties, service
 FOLDER = "/etc/systemd/system"
 THEIRS = "[Service]\nExecStart=/bin/sleep 4242\n\n[Install]\nWantedBy=multi-user.target\n"
 PACKAGES = "/usr/lib/systemd/system"
-#: In `make test` every seventh point, in `make prove` all.
-STEPS = {"sample": 7, "full": 1}
+#: In `make test` every eleventh point, in `make prove` all.
+STEPS = {"sample": 11, "full": 1}
 BUDGET = {"sample": 180.0, "full": 1200.0}
 FAILING = {"exec_start": ["/bin/sh", "-c", "exec sleep 2222"], "health": {"tcp": "127.0.0.1:9", "timeout": 1}}
 

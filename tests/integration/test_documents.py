@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import testhosts
+from plain_python import plain_python
 from releases import RELEASES
 from wheelhouse import wheelhouse
 
@@ -37,6 +38,7 @@ def host(make_host, wheels):
     host.put("/etc/pip.conf", PIP_CONF)
     host.put("/opt/api/lock.txt", hashed_lock(wheels))
     host.check(["useradd", "--system", "api"])
+    plain_python(host, "/opt/python")
     for unit in VENDOR_UNITS:
         host.put(f"/usr/lib/systemd/system/{unit}", "[Service]\nExecStart=/bin/sleep 1000000\n")
     return host

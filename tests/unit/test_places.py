@@ -128,6 +128,15 @@ def test_a_sample_is_drawn_by_the_seed():
     assert len(sample(99, 1)) == len(tests)
 
 
+def test_a_sample_has_the_oldest_and_the_newest_python_and_one_between():
+    tests = [Item(str(minor), SimpleNamespace(params={"interpreter": f"3.{minor}"})) for minor in range(8, 15)]
+    assert places.chosen(tests, None, 0, 1) == tests
+    drawn = [tuple(test.name for test in places.chosen(tests, None, 2, seed)) for seed in range(20)]
+    assert all(len(names) == 3 and (names[0], names[-1]) == ("8", "14") for names in drawn)
+    assert len(set(drawn)) > 2
+    assert places.chosen(tests[:2], None, 2, 1) == tests[:2]
+
+
 def test_what_cannot_run_is_told(run):
     lacking = "the controller is in use"
     ran, told, result = run("--at=forky", lacks={"forky": {"memory limits": lacking}})

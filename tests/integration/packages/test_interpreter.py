@@ -10,33 +10,23 @@ import json
 import pytest
 from pip_pinned_environments import put_wheels, wheel
 
+from plain_python import plain_python
+
 #: A copy of the system's Python that nobody manages.
 FOLDER = "/opt/plain"
 PYTHON = f"{FOLDER}/bin/python3"
 WHEELS = "/opt/plain-wheels"
-PLAIN = f"""
-set -e
-version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-mkdir -p {FOLDER}/bin {FOLDER}/lib
-cp /usr/bin/python$version {FOLDER}/bin/python3
-cp -r /usr/lib/python$version {FOLDER}/lib/
-rm -f {FOLDER}/lib/python$version/EXTERNALLY-MANAGED
-pip=$(ls {WHEELS}/pip-*.whl)
-{PYTHON} $pip/pip install --quiet --no-index --no-warn-script-location $pip
-"""
 
 
 @pytest.fixture(scope="module")
-def plain(host, tmp_path_factory, wheelhouse):
+def plain(host, tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheels")
     wheel(folder, "one", "1")
     wheel(folder, "one", "2")
     wheel(folder, "one", "3", {"one.py": "import nothing_of_that_name\n"})
     wheel(folder, "two", "1", requires=["one<3"])
-    (pip,) = wheelhouse.glob("pip-*.whl")
-    (folder / pip.name).write_bytes(pip.read_bytes())
     put_wheels(host, folder, WHEELS)
-    host.check(PLAIN)
+    assert plain_python(host, FOLDER) == PYTHON
 
 
 def change(host, *pins, check=False, **options):

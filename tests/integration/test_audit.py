@@ -1,0 +1,117 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The audit of a real host: under the baseline it finds nothing, and one key away exactly one thing."""
+
+from __future__ import annotations
+
+import pytest
+
+from units import apply, wait_for
+
+VENV = "/opt/audited/venv"
+SLEEP = "import time; time.sleep(10**6)"
+SERVICE = {
+    "name": "audited",
+    "user": "audited",
+    "virtualenv": VENV,
+    "exec_start": [f"{VENV}/bin/python", "-c", SLEEP],
+    "working_directory": "/opt/audited",
+    "memory_max": "256M",
+    "settle_sec": 0,
+}
+DROP_INS = "/etc/systemd/system/audited.service.d"
+FOREIGN = "/etc/systemd/system/foreign.service"
+
+
+@pytest.fixture(scope="module")
+def audited(host):
+    host.check(f"mkdir -p /opt/audited && /usr/bin/python3 -m venv --without-pip {VENV} && mkdir -p /var/log/journal")
+    host.check("systemctl restart systemd-journald && journalctl --flush")
+    return host
+
+
+def deployed(host, **keys):
+    result = apply(host, [{**SERVICE, **keys}])
+    assert not result.get("failed"), result.get("msg")
+
+
+def found(host, **options):
+    result = host.module("baseline_info", options)
+    assert not result.get("failed") and not result["changed"], result.get("msg")
+    return [(one["id"], one["subject"]) for one in result["findings"] if one["subject"] != "systemd-journald.service"]
+
+
+def own(host):
+    return [one for one, subject in found(host, services=[SERVICE])]
+
+
+def test_nothing_is_found_under_the_baseline(audited):
+    deployed(audited)
+    result = audited.module("baseline_info", {"services": [SERVICE]})
+    assert (result["findings"], result["unseen"], result["root"]) == ([], [], True)
+    (service,) = result["services"]
+    assert (service["unit"], service["ours"], service["state"]) == ("audited.service", True, "active")
+    assert service["virtualenv"] == VENV and service["memory_max"] == 256 * 1024**2
+    (environment,) = result["environments"]
+    assert environment["virtualenv"] == VENV and environment["distributions"] == {}
+
+
+@pytest.mark.parametrize(
+    ("keys", "rule"),
+    [
+        ({"restart": "on-failure"}, "SB101"),
+        ({"restart_sec": "100ms"}, "SB102"),
+        ({"start_limit_interval_sec": "1h", "start_limit_burst": 5}, "SB103"),
+        ({"enabled": False}, "SB107"),
+        ({"directives": {"Service": {"StandardError": "null"}}}, "SB201"),
+        ({"environment": {"PYTHONUNBUFFERED": ""}}, "SB202"),
+        ({"memory_max": "infinity"}, "SB304"),
+    ],
+)
+def test_one_key_away_from_the_baseline_is_one_finding(audited, keys, rule):
+    deployed(audited, **keys)
+    assert own(audited) == [rule]
+
+
+@pytest.mark.parametrize(
+    ("text", "reload", "rules"),
+    [
+        ("[Service]\nRestrat=no\n", True, ["SB104", "SB105"]),
+        ("[Service]\nStartLimitIntervalSec=0\n", True, ["SB104", "SB105"]),
+        ("[Service]\nStartLimitInterval=0\n", True, ["SB105", "SB104"]),
+        ("[Service]\nRestart=no\n", True, ["SB101", "SB105"]),
+        ("[Service]\nMemoryHigh=1G\n", True, ["SB105", "SB305"]),
+        ("[Service]\nRestart=no\n", False, ["SB105"]),
+    ],
+)
+def test_a_drop_in_of_somebody_else_is_judged_by_its_effect(audited, text, reload, rules):
+    deployed(audited)
+    audited.check("sleep 1.1")
+    audited.put(f"{DROP_INS}/weaker.conf", text)
+    if reload:
+        audited.check(["systemctl", "daemon-reload"])
+    try:
+        assert own(audited) == rules
+    finally:
+        audited.check(f"rm -r {DROP_INS} && systemctl daemon-reload")
+
+
+def test_services_that_nobody_listed_are_found(audited):
+    deployed(audited)
+    audited.put(
+        FOREIGN, f"[Service]\nExecStart=/usr/bin/python3 -c '{SLEEP}'\n\n[Install]\nWantedBy=multi-user.target\n"
+    )
+    audited.check("systemctl daemon-reload && systemctl start foreign")
+    try:
+        foreign = [one for one, subject in found(audited) if subject == "foreign.service"]
+        assert foreign == ["SB101", "SB107", "SB202", "SB304"]
+    finally:
+        audited.check(f"systemctl stop foreign && rm {FOREIGN} && systemctl daemon-reload")
+
+
+def test_a_crash_loop_that_never_fails_is_found(audited):
+    looping = {**SERVICE, "exec_start": [f"{VENV}/bin/python", "-c", "raise SystemExit(1)"], "restart_sec": "1s"}
+    audited.module("systemd_units", {"services": [looping]})
+    wait_for(lambda: "SB106" in [one for one, _subject in found(audited, services=[looping])])
+    deployed(audited)
