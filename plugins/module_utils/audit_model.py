@@ -58,7 +58,8 @@ class Unit:
 
     ``properties`` are systemd's merged ones, ``files`` the unit file and its drop-ins in their order, ``diagnostics`` what
     systemd-analyze says of it, ``triggers`` the ``UnitFileState=`` of each timer, socket or path that starts it, ``restarts`` the
-    times that systemd has restarted it within :data:`RECENTLY`.
+    times that systemd has restarted it within :data:`RECENTLY`, ``unloaded`` the drop-ins on the disk that systemd does not know, or
+    knows and are gone.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Unit:
     triggers: Mapping[str, str] = field(default_factory=dict)
     process: Optional[Process] = None
     restarts: int = 0
+    unloaded: tuple[str, ...] = ()
 
     @property
     def is_job(self) -> bool:

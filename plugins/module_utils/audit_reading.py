@@ -16,12 +16,20 @@ from dataclasses import dataclass, field
 from . import systemd_host as systemd
 from .audit_model import RECENTLY, Unit, UnitFile
 from .audit_processes import is_python, members, read_process, runs_python
+from .unit_names import template_of
 
 PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "MainPID", "NRestarts"),
     *("Restart", "RestartUSec", "StartLimitIntervalUSec", "StartLimitBurst", "ExecStart", "User", "WorkingDirectory"),
     *("NeedDaemonReload", "FragmentPath", "DropInPaths", "UnitFileState", "WantedBy", "RequiredBy", "UpheldBy"),
     *("TriggeredBy", "StandardOutput", "StandardError", "MemoryMax", "MemoryHigh", "MemoryCurrent", "ControlGroup"),
+)
+#: Where unit files and drop-ins are, the first one first: systemd.unit(5), "Unit File Load Path".
+UNIT_FOLDERS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
 )
 #: systemd.journal-fields(7): the message with which systemd says that it has scheduled a restart.
 _RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
@@ -45,6 +53,11 @@ def _loaded() -> list[str]:
     return [words[0] for words in (line.split() for line in done.stdout.split("\n")) if len(words) > 1]
 
 
+def programs_of(state: Mapping[str, str]) -> list[str]:
+    """Return the programs that a unit starts."""
+    return _PROGRAM.findall(state.get("ExecStart", ""))
+
+
 def _is_python_service(state: systemd.UnitState) -> bool:
     """Whether the main process is a Python, or where none runs, what would be started is one."""
     if state["LoadState"] != "loaded":
@@ -53,7 +66,7 @@ def _is_python_service(state: systemd.UnitState) -> bool:
     running = runs_python(pid) if pid else None
     if running is not None:
         return running
-    return any(is_python(path) for path in _PROGRAM.findall(state.get("ExecStart", "")))
+    return any(map(is_python, programs_of(state)))
 
 
 def _file(path: str, now: float) -> UnitFile | None:
@@ -66,6 +79,22 @@ def _files(state: systemd.UnitState, now: float) -> tuple[UnitFile, ...]:
     paths = [state.get("FragmentPath", ""), *state.get("DropInPaths", "").split()]
     found = (_file(path, now) for path in paths if path)
     return tuple(file for file in found if file is not None)
+
+
+def _unloaded(state: systemd.UnitState, unit: str) -> tuple[str, ...]:
+    """Return the drop-ins that a daemon-reload would bring or take away; ``NeedDaemonReload=`` says no for a unit's first one.
+
+    systemd.unit(5): of several files of one name, the one in the folder that comes first counts.
+    """
+    names = dict.fromkeys((unit, template_of(unit)))
+    effective: dict[str, str] = {}
+    for folder in (f"{above}/{name}.d" for above in UNIT_FOLDERS for name in names):
+        with suppress(OSError):
+            for file in os.listdir(folder):
+                if file.endswith(".conf"):
+                    effective.setdefault(file, f"{folder}/{file}")
+    loaded = {path for path in state.get("DropInPaths", "").split() if any(f"/{name}.d/" in path for name in names)}
+    return tuple(sorted(loaded ^ set(effective.values())))
 
 
 def _scheduled_restarts() -> dict[str, int]:
@@ -108,7 +137,6 @@ def read_units(named: Sequence[str], version: int) -> Read:
 
     Raises :class:`~.systemd_host.HostError` when systemd does not answer.
     """
-    now = time.time()
     states = systemd.show(list(named) or _loaded(), PROPERTIES)
     if not named:
         states = {unit: state for unit, state in states.items() if _is_python_service(state)}
@@ -122,5 +150,7 @@ def read_units(named: Sequence[str], version: int) -> Read:
         if process is not None and process.variables is None:
             read.unseen.append(f"the environment of the process of {unit} (more rights are needed)")
         own = {name: triggers[name] for name in state.get("TriggeredBy", "").split()}
-        read.units.append(Unit(unit, state, _files(state, now), diagnostics[unit], own, process, restarts.get(unit, 0)))
+        # Right after the process, so that both ages are of the same moment.
+        files, unloaded = _files(state, time.time()), _unloaded(state, unit)
+        read.units.append(Unit(unit, state, files, diagnostics[unit], own, process, restarts.get(unit, 0), unloaded))
     return read

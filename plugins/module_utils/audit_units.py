@@ -12,11 +12,14 @@ from typing import Optional
 from . import values as v
 from .audit_model import RECENTLY, Finding, Unit
 from .audit_rules import INFO
+from .problems import HIDDEN
 
 #: Less is a delay at which a crash loop burns the CPU.
 SHORTEST_DELAY = 1.0
 #: So many restarts within ``RECENTLY`` are a loop.
 LOOP = 3
+#: Seconds within which a file and the start of a process count as one.
+_AT_ONCE = 1.0
 #: Workers that are all younger, under a master that is older, are new ones.
 _NEW_WORKER = 30.0
 #: Of one CPU, what dead workers take on average in a loop.
@@ -93,10 +96,25 @@ def is_never_given_up(unit: Unit) -> Iterator[Finding]:
         yield Finding("SB103", unit.name, seen, unit.entry(start_limit_interval_sec=0))
 
 
+def _without_secret(line: str, unit: Unit) -> str:
+    """Return a diagnostic without what it quotes of a line in which there may be a secret."""
+    for file in unit.files:
+        number = line[len(file.path) + 1 :].partition(":")[0] if line.startswith(f"{file.path}:") else ""
+        lines = file.text.split("\n")
+        if (
+            number.isdigit()
+            and 0 < int(number) <= len(lines)
+            and v.MAY_HOLD_SECRET.match(lines[int(number) - 1].strip())
+        ):
+            directive = lines[int(number) - 1].partition("=")[0].strip()
+            return f"{file.path}:{number}: {directive}= with {HIDDEN}"
+    return line
+
+
 def is_understood(unit: Unit) -> Iterator[Finding]:
     """SB104."""
     for line in unit.diagnostics:
-        yield Finding("SB104", unit.name, line)
+        yield Finding("SB104", unit.name, _without_secret(line, unit))
     for file in unit.files:
         if _LEGACY_LIMIT.search(file.text):
             seen = (
@@ -110,10 +128,13 @@ def is_loaded(unit: Unit) -> Iterator[Finding]:
     if unit.properties.get("NeedDaemonReload") == "yes":
         yield Finding("SB105", unit.name, "a file of the unit has changed and is not loaded (NeedDaemonReload=yes)")
         return
+    if unit.unloaded:
+        yield Finding("SB105", unit.name, f"not loaded as it is on the disk: {', '.join(unit.unloaded)}")
+        return
     process = unit.process
     if process is None or not unit.is_daemon:
         return
-    newer = [file.path for file in unit.files if file.age < process.age and not file.is_our_drop_in]
+    newer = [file.path for file in unit.files if file.age + _AT_ONCE < process.age and not file.is_our_drop_in]
     if newer:
         yield Finding("SB105", unit.name, f"the process is older than {', '.join(newer)}")
 

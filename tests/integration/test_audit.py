@@ -87,7 +87,7 @@ def test_one_key_away_from_the_baseline_is_one_finding(audited, keys, rule):
 )
 def test_a_drop_in_of_somebody_else_is_judged_by_its_effect(audited, text, reload, rules):
     deployed(audited)
-    audited.check("sleep 1.1")
+    audited.check("sleep 2")
     audited.put(f"{DROP_INS}/weaker.conf", text)
     if reload:
         audited.check(["systemctl", "daemon-reload"])

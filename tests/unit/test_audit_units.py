@@ -84,6 +84,10 @@ def test_nothing_is_found_under_the_baseline(unit: Unit) -> None:
             daemon(NeedDaemonReload="yes"),
             ("SB105", "a file of the unit has changed and is not loaded (NeedDaemonReload=yes)"),
         ),
+        (
+            replace(daemon(), unloaded=("/etc/systemd/system/api.service.d/new.conf",)),
+            ("SB105", "not loaded as it is on the disk: /etc/systemd/system/api.service.d/new.conf"),
+        ),
         (daemon(UnitFileState="disabled", WantedBy=""), ("SB107", "it is disabled")),
         (daemon(UnitFileState="", WantedBy=""), ("SB107", "it is transient")),
         (daemon(StandardError="null"), ("SB201", "StandardError=null")),

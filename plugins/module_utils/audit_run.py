@@ -1,0 +1,114 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One audit of a host: everything is read once, then judged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from . import audit_journal, audit_packages, audit_units
+from . import systemd_host as systemd
+from .audit_environments import environments_of, read_environment
+from .audit_model import Finding, Unit
+from .audit_packages import Held
+from .audit_reading import programs_of, read_units
+from .audit_rules import SEVERITIES
+from .environments import Environment, parse_environments
+from .services import Service, parse_services
+
+#: The version of what is returned; it grows when a key changes its meaning or goes.
+VERSION = 1
+
+
+@dataclass
+class Audit:
+    """What was read of a host, and what was found."""
+
+    systemd: Optional[int] = None
+    units: list[Unit] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    used: Mapping[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+
+    def result(self) -> dict[str, Any]:
+        """Return it as a module's result; the worst findings come first."""
+        order = {severity: index for index, severity in enumerate(SEVERITIES)}
+        findings = [finding.result() for finding in self.findings]
+        findings.sort(key=lambda one: (order[one["severity"]], one["id"], one["subject"], one["seen"]))
+        return {
+            "version": VERSION,
+            "systemd": self.systemd,
+            "root": os.geteuid() == 0,
+            "services": [self._service(unit) for unit in self.units],
+            "environments": [_environment(held) for held in self.held],
+            "findings": findings,
+            "counts": {severity: sum(one["severity"] == severity for one in findings) for severity in SEVERITIES},
+            "unseen": self.unseen,
+        }
+
+    def _service(self, unit: Unit) -> dict[str, Any]:
+        numbers = {key: audit_units.bytes_of(unit.properties, name) for key, name in _MEMORY.items()}
+        return {
+            "unit": unit.name,
+            "ours": unit.is_ours,
+            "state": unit.properties.get("ActiveState", ""),
+            "restarts": int(unit.properties.get("NRestarts") or 0),
+            "virtualenv": self.used.get(unit.name),
+            "age": round(unit.process.age) if unit.process else None,
+            **numbers,
+        }
+
+
+_MEMORY = {"memory": "MemoryCurrent", "memory_high": "MemoryHigh", "memory_max": "MemoryMax"}
+
+
+def _environment(held: Held) -> dict[str, Any]:
+    return {"virtualenv": held.path, "python": held.python, "distributions": dict(sorted(held.versions.items()))}
+
+
+def _read_host(audit: Audit, services: Sequence[Service]) -> None:
+    """Read the units and the journal; a host that systemd does not manage has neither."""
+    try:
+        audit.systemd = systemd.version()
+        names = [one.unit for service in services if not service.is_absent for one in service.processes]
+        read = read_units(names, audit.systemd)
+    except systemd.HostError as error:
+        audit.unseen.append(str(error))
+        return
+    audit.units, audit.unseen = read.units, [*audit.unseen, *read.unseen]
+    audit.findings += [finding for unit in audit.units for finding in audit_units.judge(unit)]
+    audit.findings += audit_journal.judge(audit_journal.read_journal_state())
+
+
+def _read_environments(audit: Audit, environments: Iterable[Environment], remember: bool) -> None:
+    listed = {environment.virtualenv: environment for environment in environments}
+    audit.used = environments_of(audit.units, {unit.name: programs_of(unit.properties) for unit in audit.units})
+    for path in dict.fromkeys([*listed, *audit.used.values()]):
+        held = read_environment(path, listed.get(path), remember, audit.unseen)
+        if held is None:
+            continue
+        audit.held.append(held)
+        audit.findings += audit_packages.judge(held)
+        for unit in audit.units:
+            if audit.used.get(unit.name) == path:
+                audit.findings += audit_packages.runs_what_is_installed(unit, held)
+                audit.findings += audit_packages.imports_from_its_environment(unit, held)
+
+
+def run_audit(services: object, environments: object, remember: bool) -> Audit:
+    """Audit the host: the listed services, or when none are listed every Python service, and the environments of both.
+
+    ``remember`` is whether digests of files may be kept for the next time; nothing else is ever written. Raises
+    :class:`~.problems.InvalidInput` with every problem of the lists.
+    """
+    audit = Audit()
+    parsed = parse_services(services, "services")
+    listed = parse_environments(environments, "environments")
+    _read_host(audit, parsed)
+    _read_environments(audit, listed, remember)
+    return audit

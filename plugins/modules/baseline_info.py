@@ -1,0 +1,197 @@
+#!/usr/bin/python
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge the Python services and environments of a managed node, without changing anything."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: baseline_info
+short_description: Judge the Python services and virtual environments of a managed node
+version_added: 0.1.0
+description:
+  - Reads everything that the audit needs in one call, and returns what is wrong, with what was seen and the lines of the
+    inventory that mend it.
+  - What counts is what is in effect, whoever has made it so. That is systemd's merged properties, the running process, and the
+    files of the virtual environment.
+  - Nothing is changed. Only the digests of installed files are remembered, and not even those in check mode.
+  - Without root it sees less, and says what it could not see.
+author:
+  - stability.baseline contributors (@stability)
+options:
+  services:
+    description:
+      - The value of C(stability_services). Without it, or when it is empty, every service is judged whose main process is a Python,
+        or would be.
+    type: list
+    elements: raw
+    default: []
+  environments:
+    description:
+      - The value of C(stability_environments), which says what is pinned. The virtual environments of the services are judged, too.
+    type: list
+    elements: raw
+    default: []
+requirements:
+  - Python 3.9 or newer
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying the target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed, or would change, in diff mode.
+    support: none
+  platform:
+    description: Target platforms.
+    platforms: posix
+    support: full
+seealso:
+  - module: stability.baseline.systemd_units
+  - module: stability.baseline.pip_pinned
+"""
+
+EXAMPLES = r"""
+- name: What is wrong with the Python services of this host
+  stability.baseline.baseline_info:
+  register: baseline
+
+- name: The worst of it
+  ansible.builtin.debug:
+    msg: "{{ baseline.findings | selectattr('severity', 'eq', 'error') | map(attribute='title') | list }}"
+"""
+
+RETURN = r"""
+version:
+  description: The version of what is returned.
+  type: int
+  returned: success
+systemd:
+  description: The version of systemd, V(null) on a managed node without it.
+  type: int
+  returned: success
+root:
+  description: Whether everything could be looked at as root.
+  type: bool
+  returned: success
+services:
+  description: The units that were judged.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    unit:
+      description: The unit.
+      type: str
+    ours:
+      description: Whether its unit file is one of the baseline.
+      type: bool
+    state:
+      description: Its C(ActiveState=).
+      type: str
+    restarts:
+      description: How often systemd has restarted it since somebody started it.
+      type: int
+    virtualenv:
+      description: The virtual environment that it runs in, V(null) for none.
+      type: str
+    age:
+      description: Seconds since its main process was started, V(null) when there is none.
+      type: int
+    memory:
+      description: Bytes that its control group has, V(null) when that is not known.
+      type: int
+    memory_high:
+      description: C(MemoryHigh=) in bytes, V(null) for none.
+      type: int
+    memory_max:
+      description: C(MemoryMax=) in bytes, V(null) for none.
+      type: int
+environments:
+  description: The virtual environments that were judged.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    virtualenv:
+      description: The folder.
+      type: str
+    python:
+      description: The version of its Python.
+      type: str
+    distributions:
+      description: The version of each installed distribution.
+      type: dict
+findings:
+  description: What is wrong, the worst first.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    id:
+      description: The rule.
+      type: str
+    severity:
+      description: V(error), V(warning) or V(info).
+      type: str
+    subject:
+      description: The unit or virtual environment.
+      type: str
+    title:
+      description: What is wrong, in a line.
+      type: str
+    seen:
+      description: What was seen.
+      type: str
+    mend:
+      description: Variables of the inventory that mend it, V(null) where there are none.
+      type: dict
+  sample:
+    - id: SB101
+      severity: error
+      subject: api.service
+      title: It does not come back after every end
+      seen: Restart=no
+      mend: {stability_services: [{name: api, drop_in: true, restart: always}]}
+counts:
+  description: The number of findings of each severity.
+  type: dict
+  returned: success
+  sample: {error: 1, warning: 0, info: 2}
+unseen:
+  description: What could not be looked at, and why.
+  type: list
+  elements: str
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.stability.baseline.plugins.module_utils.audit_run import run_audit
+from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
+
+
+class QuietModule(AnsibleModule):
+    """A module whose options, and with them the environments of services, stay out of the managed node's journal.
+
+    The option C(no_log) of AnsibleModule does not do that: what the task says takes its place.
+    """
+
+    def _log_invocation(self):
+        self.log("Invoked; the options are not logged, they hold environments")
+
+
+def main():
+    """Run the module."""
+    lists = {"type": "list", "elements": "raw", "default": []}
+    module = QuietModule(argument_spec={"services": lists, "environments": lists}, supports_check_mode=True)
+    try:
+        audit = run_audit(module.params["services"], module.params["environments"], not module.check_mode)
+    except InvalidInput as invalid:
+        module.fail_json(msg=str(invalid), invocation={})
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or 'The host'}: {error.strerror}. Mend it and run again.", invocation={})
+    module.exit_json(changed=False, **audit.result(), invocation={})
+
+
+if __name__ == "__main__":
+    main()
