@@ -19,14 +19,16 @@ WHEELS = "/opt/plain-wheels"
 
 
 @pytest.fixture(scope="module")
-def plain(host, tmp_path_factory):
+def plain(host, tmp_path_factory, wheelhouse):
     folder = tmp_path_factory.mktemp("wheels")
     wheel(folder, "one", "1")
     wheel(folder, "one", "2")
     wheel(folder, "one", "3", {"one.py": "import nothing_of_that_name\n"})
     wheel(folder, "two", "1", requires=["one<3"])
+    (pip,) = wheelhouse.glob("pip-*.whl")
+    (folder / pip.name).write_bytes(pip.read_bytes())
     put_wheels(host, folder, WHEELS)
-    assert plain_python(host, FOLDER) == PYTHON
+    assert plain_python(host, FOLDER, f"{WHEELS}/{pip.name}") == PYTHON
 
 
 def change(host, *pins, check=False, **options):
