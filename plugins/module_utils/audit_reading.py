@@ -17,19 +17,13 @@ from . import systemd_host as systemd
 from .audit_model import RECENTLY, Unit, UnitFile
 from .audit_processes import is_python, members, read_process, runs_python
 from .unit_names import template_of
+from .unit_state import OTHER_FOLDERS, UNIT_FOLDER
 
 PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "MainPID", "NRestarts"),
     *("Restart", "RestartUSec", "StartLimitIntervalUSec", "StartLimitBurst", "ExecStart", "User", "WorkingDirectory"),
     *("NeedDaemonReload", "FragmentPath", "DropInPaths", "UnitFileState", "WantedBy", "RequiredBy", "UpheldBy"),
     *("TriggeredBy", "StandardOutput", "StandardError", "MemoryMax", "MemoryHigh", "MemoryCurrent", "ControlGroup"),
-)
-#: Where unit files and drop-ins are, the first one first: systemd.unit(5), "Unit File Load Path".
-UNIT_FOLDERS = (
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
 )
 #: systemd.journal-fields(7): the message with which systemd says that it has scheduled a restart.
 _RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
@@ -88,7 +82,7 @@ def _unloaded(state: systemd.UnitState, unit: str) -> tuple[str, ...]:
     """
     names = dict.fromkeys((unit, template_of(unit)))
     effective: dict[str, str] = {}
-    for folder in (f"{above}/{name}.d" for above in UNIT_FOLDERS for name in names):
+    for folder in (f"{above}/{name}.d" for above in (UNIT_FOLDER, *OTHER_FOLDERS) for name in names):
         with suppress(OSError):
             for file in os.listdir(folder):
                 if file.endswith(".conf"):

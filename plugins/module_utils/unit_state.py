@@ -22,7 +22,7 @@ from .unit_question import Known
 
 UNIT_FOLDER = "/etc/systemd/system"
 #: Where the units of packages and of the running system are (systemd.unit(5), "Unit File Load Path").
-_OTHER_FOLDERS = (
+OTHER_FOLDERS = (
     "/run/systemd/system",
     "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system",
@@ -148,7 +148,7 @@ def obsolete_names(services: Iterable[Service], manifest: m.Manifest) -> list[st
 
 def elsewhere(unit: str) -> str:
     """Return the unit file that is in effect without the one in ``/etc/systemd/system``; empty when there is none."""
-    paths = (f"{folder}/{template_of(unit)}" for folder in _OTHER_FOLDERS)
+    paths = (f"{folder}/{template_of(unit)}" for folder in OTHER_FOLDERS)
     return next((path for path in paths if os.path.exists(path)), "")
 
 
@@ -187,7 +187,7 @@ def _is_triggered(unit: str) -> bool:
     """
     stem = unit.rpartition(".")[0]
     names = {f"{name}.{kind}" for name in (stem, stem.rstrip("@")) for kind in _TRIGGERS}
-    for folder in (UNIT_FOLDER, *_OTHER_FOLDERS):
+    for folder in (UNIT_FOLDER, *OTHER_FOLDERS):
         for name in os.listdir(folder) if os.path.isdir(folder) else ():
             if name in names:
                 return True
