@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Optional
 
 from .audit_model import Unit
@@ -36,14 +36,11 @@ def environment_of(program: str) -> str:
     return folder if folder and os.path.isfile(os.path.join(folder, _CONFIGURATION)) else ""
 
 
-def environments_of(units: Iterable[Unit], programs: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return the virtual environment of each unit that has one, by the unit's name.
-
-    ``programs`` are those that its unit file starts; the arguments of its process tell of the same.
-    """
+def environments_of(units: Iterable[Unit]) -> dict[str, str]:
+    """Return the virtual environment of each unit that has one, by the unit's name: that of its process, or what it would start."""
     found = {}
     for unit in units:
-        started = [*(unit.process.argv[:2] if unit.process else ()), *programs.get(unit.name, ())]
+        started = [*(unit.process.argv[:2] if unit.process else ()), *unit.programs]
         path = next(filter(None, map(environment_of, started)), "")
         if path:
             found[unit.name] = path

@@ -59,7 +59,7 @@ class Unit:
     ``properties`` are systemd's merged ones, ``files`` the unit file and its drop-ins in their order, ``diagnostics`` what
     systemd-analyze says of it, ``triggers`` the ``UnitFileState=`` of each timer, socket or path that starts it, ``restarts`` the
     times that systemd has restarted it within :data:`RECENTLY`, ``unloaded`` the drop-ins on the disk that systemd does not know, or
-    knows and are gone.
+    knows and are gone, ``programs`` what its ``ExecStart=`` lines start.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Unit:
     process: Optional[Process] = None
     restarts: int = 0
     unloaded: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
 
     @property
     def is_job(self) -> bool:

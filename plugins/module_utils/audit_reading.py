@@ -21,13 +21,14 @@ from .unit_state import OTHER_FOLDERS, UNIT_FOLDER
 
 PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "MainPID", "NRestarts"),
-    *("Restart", "RestartUSec", "StartLimitIntervalUSec", "StartLimitBurst", "ExecStart", "User", "WorkingDirectory"),
+    *("Restart", "RestartUSec", "StartLimitIntervalUSec", "StartLimitBurst", "User", "WorkingDirectory"),
     *("NeedDaemonReload", "FragmentPath", "DropInPaths", "UnitFileState", "WantedBy", "RequiredBy", "UpheldBy"),
     *("TriggeredBy", "StandardOutput", "StandardError", "MemoryMax", "MemoryHigh", "MemoryCurrent", "ControlGroup"),
 )
 #: systemd.journal-fields(7): the message with which systemd says that it has scheduled a restart.
 _RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
-_PROGRAM = re.compile(r"(?:^|\n)?\{ path=(.*?) ; argv\[\]=")
+_PROGRAM = re.compile(r"^ExecStart=\{ path=(.*?) ; argv\[\]=", re.MULTILINE)
+_END_OF_UNIT = re.compile(r"^Id=.*$", re.MULTILINE)
 
 
 @dataclass
@@ -47,12 +48,27 @@ def _loaded() -> list[str]:
     return [words[0] for words in (line.split() for line in done.stdout.split("\n")) if len(words) > 1]
 
 
-def programs_of(state: Mapping[str, str]) -> list[str]:
-    """Return the programs that a unit starts."""
-    return _PROGRAM.findall(state.get("ExecStart", ""))
+def programs_in(printed: str) -> list[list[str]]:
+    """Return the programs that each unit starts, from what ``systemctl show`` prints of ``ExecStart`` and ``Id``, which comes last.
+
+    It shows the words of a command as they are, so a word may hold lines, empty ones too, and neither tells where a unit ends.
+    """
+    return [_PROGRAM.findall(unit) for unit in _END_OF_UNIT.split(printed)[:-1]]
 
 
-def _is_python_service(state: systemd.UnitState) -> bool:
+def _programs(units: Sequence[str]) -> dict[str, list[str]]:
+    if not units:
+        return {}
+    found = programs_in(systemd.run(["systemctl", "show", "--property", "ExecStart,Id", "--", *units]).stdout)
+    if len(found) == len(units):
+        return dict(zip(units, found))
+    # A word of a command has a line that looks like the end of a unit. Of a unit that is asked for alone, all is its own.
+    if len(units) == 1:
+        return {units[0]: [program for part in found for program in part]}
+    return {unit: _programs([unit])[unit] for unit in units}
+
+
+def _is_python_service(state: systemd.UnitState, programs: Sequence[str]) -> bool:
     """Whether the main process is a Python, or where none runs, what would be started is one."""
     if state["LoadState"] != "loaded":
         return False
@@ -60,7 +76,7 @@ def _is_python_service(state: systemd.UnitState) -> bool:
     running = runs_python(pid) if pid else None
     if running is not None:
         return running
-    return any(map(is_python, programs_of(state)))
+    return any(map(is_python, programs))
 
 
 def _file(path: str, now: float) -> UnitFile | None:
@@ -132,8 +148,9 @@ def read_units(named: Sequence[str], version: int) -> Read:
     Raises :class:`~.systemd_host.HostError` when systemd does not answer.
     """
     states = systemd.show(list(named) or _loaded(), PROPERTIES)
+    programs = _programs(list(states))
     if not named:
-        states = {unit: state for unit, state in states.items() if _is_python_service(state)}
+        states = {unit: state for unit, state in states.items() if _is_python_service(state, programs[unit])}
     states = {unit: state for unit, state in states.items() if state["LoadState"] != "not-found"}
     triggers, restarts = _triggers(states), _scheduled_restarts()
     diagnostics = _diagnostics(list(states), version)
@@ -146,5 +163,7 @@ def read_units(named: Sequence[str], version: int) -> Read:
         own = {name: triggers[name] for name in state.get("TriggeredBy", "").split()}
         # Right after the process, so that both ages are of the same moment.
         files, unloaded = _files(state, time.time()), _unloaded(state, unit)
-        read.units.append(Unit(unit, state, files, diagnostics[unit], own, process, restarts.get(unit, 0), unloaded))
+        counted = restarts.get(unit, 0)
+        started = tuple(programs[unit])
+        read.units.append(Unit(unit, state, files, diagnostics[unit], own, process, counted, unloaded, started))
     return read

@@ -15,7 +15,7 @@ from . import systemd_host as systemd
 from .audit_environments import environments_of, read_environment
 from .audit_model import Finding, Unit
 from .audit_packages import Held
-from .audit_reading import programs_of, read_units
+from .audit_reading import read_units
 from .audit_rules import SEVERITIES
 from .environments import Environment, parse_environments
 from .services import Service, parse_services
@@ -87,7 +87,7 @@ def _read_host(audit: Audit, services: Sequence[Service]) -> None:
 
 def _read_environments(audit: Audit, environments: Iterable[Environment], remember: bool) -> None:
     listed = {environment.virtualenv: environment for environment in environments}
-    audit.used = environments_of(audit.units, {unit.name: programs_of(unit.properties) for unit in audit.units})
+    audit.used = environments_of(audit.units)
     for path in dict.fromkeys([*listed, *audit.used.values()]):
         held = read_environment(path, listed.get(path), remember, audit.unseen)
         if held is None:

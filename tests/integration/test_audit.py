@@ -99,8 +99,10 @@ def test_a_drop_in_of_somebody_else_is_judged_by_its_effect(audited, text, reloa
 
 def test_services_that_nobody_listed_are_found(audited):
     deployed(audited)
+    # The lines of its program are shown by systemctl as they are; one looks like the end of a unit.
+    program = f"{SLEEP}\\n\\nId=1\\nno_property"
     audited.put(
-        FOREIGN, f"[Service]\nExecStart=/usr/bin/python3 -c '{SLEEP}'\n\n[Install]\nWantedBy=multi-user.target\n"
+        FOREIGN, f"[Service]\nExecStart=/usr/bin/python3 -c '{program}'\n\n[Install]\nWantedBy=multi-user.target\n"
     )
     audited.check("systemctl daemon-reload && systemctl start foreign")
     try:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.stability.baseline.plugins.module_utils.audit_reading import diagnostics_of
+from ansible_collections.stability.baseline.plugins.module_utils.audit_reading import diagnostics_of, programs_in
 
 PRINTED = """\
 /etc/systemd/system/api.service:7: Unknown key name 'StartLimitIntervalSec' in section 'Service', ignoring.
@@ -27,3 +27,17 @@ def test_diagnostics_are_those_of_the_unit_or_of_a_file_of_it() -> None:
         ),
         "b.service": (),
     }
+
+
+def test_programs_are_told_apart_whatever_the_words_of_a_command_hold() -> None:
+    printed = (
+        "ExecStart={ path=/usr/bin/python3 ; argv[]=/usr/bin/python3 -c a\n\nb\nno_property ; ignore_errors=no ; pid=0 }\n"
+        "Id=api.service\n"
+        "\n"
+        "Id=gone.service\n"
+        "\n"
+        "ExecStart={ path=/opt/one ; argv[]=/opt/one ; ignore_errors=no ; pid=0 }\n"
+        "ExecStart={ path=/opt/two ; argv[]=/opt/two { path=/x ; argv[]=y } ; ignore_errors=no ; pid=0 }\n"
+        "Id=setup.service\n"
+    )
+    assert programs_in(printed) == [["/usr/bin/python3"], [], ["/opt/one", "/opt/two"]]
