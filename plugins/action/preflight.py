@@ -13,10 +13,32 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.stability.baseline.plugins.module_utils.preflight import (
     JOURNAL_PREFIX,
+    Checked,
     check_extra_only,
     check_lists,
 )
 from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
+
+
+def checked_lists(
+    action: ActionBase, visible: dict[str, Any], services: object, environments: object, journal: object
+) -> Checked:
+    """Return what the lists say together, the settings of the journal by its variables where ``journal`` is true.
+
+    ``visible`` are the variables of the task of ``action``. Raises AnsibleActionFail with every problem in one message.
+    """
+    try:
+        check_extra_only(visible, load_extra_vars(action._loader))
+        settings = _settings(action, visible) if journal is True else journal
+        return check_lists(services, environments, settings, visible)
+    except InvalidInput as invalid:
+        raise AnsibleActionFail(f"Nothing was touched; the lists have problems:\n{invalid}") from None
+
+
+def _settings(action: ActionBase, visible: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of the journal by the variables of the role, of which hardly any is a template."""
+    given = {name: value for name, value in visible.items() if name.startswith(JOURNAL_PREFIX)}
+    return {name[len(JOURNAL_PREFIX) :]: action._templar.template(value) for name, value in given.items()}
 
 
 class ActionModule(ActionBase):
@@ -29,19 +51,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return an unchanged result, or fail with every problem in one message."""
         result = super().run(tmp, task_vars)
-        try:
-            visible = task_vars or {}
-            check_extra_only(visible, load_extra_vars(self._loader))
-            services, environments, journal = map(self._task.args.get, ("services", "environments", "journald"))
-            if journal is True:
-                journal = self._settings(visible)
-            result.update(asdict(check_lists(services, environments, journal, visible)))
-        except InvalidInput as invalid:
-            raise AnsibleActionFail(f"Nothing was touched; the lists have problems:\n{invalid}") from None
+        services, environments, journal = map(self._task.args.get, ("services", "environments", "journald"))
+        result.update(asdict(checked_lists(self, task_vars or {}, services, environments, journal)))
         result["changed"] = False
         return result
-
-    def _settings(self, visible: dict[str, Any]) -> dict[str, Any]:
-        """Return the settings of the journal by the variables of the role, of which hardly any is a template."""
-        given = {name: value for name, value in visible.items() if name.startswith(JOURNAL_PREFIX)}
-        return {name[len(JOURNAL_PREFIX) :]: self._templar.template(value) for name, value in given.items()}

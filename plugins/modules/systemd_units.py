@@ -12,7 +12,7 @@ short_description: Make Python services come back, all units of a managed node i
 version_added: 0.1.0
 description:
   - Writes the unit files of daemons and scheduled jobs, and enables, starts and restarts what changed, and nothing else.
-  - All problems of the list are reported at once, before anything is touched. Staged unit files must pass
+  - All problems of the list are reported at once, on the controller, before anything is touched. Staged unit files must pass
     C(systemd-analyze verify) without any diagnostic.
   - A restart is owed when the unit file, the content of an environment file, a credential or a path of C(restart_on),
     or the generation of the virtual environment differs from what the process was started with.
@@ -51,8 +51,9 @@ options:
     description:
       - The settings of the journal, as O(stability.baseline.journald#module:settings), to be applied before the units in the same
         call, for the namespaces that O(services) use.
+      - V(true) stands for the settings that the variables C(stability_journald_*) say.
       - Without it, the journal is left alone. With O(phase=users) it is not looked at.
-    type: dict
+    type: raw
   phase:
     description:
       - V(all) does everything.
@@ -66,6 +67,9 @@ requirements:
 extends_documentation_fragment:
   - stability.baseline.applied
 attributes:
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
   idempotent:
     description: A second run with the same list and unchanged paths changes nothing.
     support: full
@@ -245,7 +249,7 @@ def main():
             "changed_environments": {"type": "list", "elements": "path", "default": []},
             "started_units": {"type": "dict", "default": {}},
             "accounts_made": {"type": "bool", "default": False},
-            "journald": {"type": "dict"},
+            "journald": {"type": "raw"},
             "phase": {"type": "str", "choices": ["all", "users"], "default": "all"},
         },
         supports_check_mode=True,
