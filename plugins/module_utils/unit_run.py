@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from . import unit_checks as checks
 from .accounts import missing_accounts
@@ -27,7 +27,6 @@ from .unit_state import ask as ask_units
 if TYPE_CHECKING:
     from .unit_apply import Failure
     from .unit_question import Known
-    from .unit_removal import RemovalPlan
 
 _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|_URL|_URI", re.IGNORECASE)
 #: systemd.syntax(7): blanks around the first ``=``, a backslash at the end that joins the next line that is no comment.
@@ -239,16 +238,10 @@ def shown(plan: Plan, with_diff: bool) -> dict[str, Any]:
     return {**describe(plan), "diff": diff(plan)} if with_diff else describe(plan)
 
 
-def diff(plan: Plan) -> list[dict[str, str]]:
-    """Return what a run of ``plan`` changes, for Ansible's diff mode: each unit file, then the actions."""
+def diff(plan: Plan, actions: Optional[Sequence[str]] = None) -> list[dict[str, str]]:
+    """Return what a run of ``plan`` changes, for Ansible's diff mode: each unit file, then the ``actions``, by default the plan's."""
     parts = [_removal_diff(removal) for removal in plan.removals if removal.has_file]
-    return _with_actions([*parts, *map(_file_diff, plan.files)], plan, plan.actions())
-
-
-def removal_diff(removal: RemovalPlan) -> list[dict[str, str]]:
-    """Return what taking everything away changes, for Ansible's diff mode."""
-    parts = [_removal_diff(one) for one in removal.plan.removals if one.has_file]
-    return _with_actions(parts, removal.plan, removal.actions())
+    return _with_actions([*parts, *map(_file_diff, plan.files)], plan, plan.actions() if actions is None else actions)
 
 
 def failure_text(failures: Sequence[Failure]) -> str:

@@ -97,7 +97,7 @@ def remove(module):
             "actions": [*removal.actions(), *journal.plan.actions()],
         }
         if module._diff:
-            result["diff"] = [*unit_run.removal_diff(removal), *journal_run.diff(journal.plan)]
+            result["diff"] = [*unit_run.diff(removal.plan, removal.actions()), *journal_run.diff(journal.plan)]
         complaints = []
         if not module.check_mode:
             complaints = apply_removal(removal, observed)
