@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ HASH_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
 #: What to do about a requirement that has no version to pin.
 BUILD_WHEEL = "Build a wheel, pin name==version and give its folder as find_links"
 _WHEEL = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(?:-\d[^-]*)?-[^-]+-[^-]+-[^-]+\.whl\Z")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _SOURCE = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)\.(?:tar\.gz|zip)\Z")
 
 
@@ -105,6 +107,19 @@ def _by_algorithm(hashes: Iterable[str]) -> dict[str, set[str]]:
     return sorted_out
 
 
+def _comparable(url: str) -> tuple[str, str, str, str]:
+    """Return what two spellings of one address have in common (RFC 3986, section 6.2.2 and 6.2.3)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return url, "", "", ""
+    host = (parts.hostname or "").replace("localhost", "") if parts.scheme == "file" else parts.hostname or ""
+    shown = "" if port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{port}"
+    path = unquote(parts.path)
+    return parts.scheme, f"{host}{shown}", posixpath.normpath(path) if path else "/", unquote(parts.query)
+
+
 def same_origin(url: str, hashes: Iterable[str], origin: Optional[DirectUrl]) -> bool:
     """Whether a distribution with this ``origin`` is the one that a pin with ``url`` (empty: from an index) asks for.
 
@@ -112,7 +127,7 @@ def same_origin(url: str, hashes: Iterable[str], origin: Optional[DirectUrl]) ->
     """
     if origin is None or not url:
         return origin is None and not url
-    if unquote(url.partition("#")[0]) != unquote(origin.url.partition("#")[0]):
+    if _comparable(url) != _comparable(origin.url):
         return False
     wanted, seen = _by_algorithm(hashes), _by_algorithm(origin.hashes)
     return all(wanted[algorithm] & seen[algorithm] for algorithm in wanted.keys() & seen.keys())

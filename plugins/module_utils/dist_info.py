@@ -206,7 +206,11 @@ def _read_rows(distribution: Distribution) -> list[Row]:
         try:
             for row in csv.reader(stream):
                 name, digest, size = row if len(row) == 3 else [*row, "", "", ""][:3]
-                if name:
+                if "\0" in name:
+                    # Power was lost; Python before 3.11 calls that an error, too.
+                    return []
+                # Some archives list their folders as well.
+                if name and not name.endswith("/"):
                     rows.append((name, digest, size))
         except csv.Error:
             return []
@@ -276,12 +280,14 @@ def without_shared(
 def removable(distributions: Iterable[Distribution]) -> Optional[Distribution]:
     """Return, of several entries of one name, the one that pip should remove; ``None`` when it can remove none.
 
-    pip knows the files by ``RECORD``, or by ``installed-files.txt`` of its older versions. A whole one is preferred.
+    pip knows the files by a ``RECORD`` that can be read, or by ``installed-files.txt`` of its older versions. A whole one is
+    preferred.
     """
+    records = Records()
     able = [
         one
         for one in distributions
-        if one.version and (one.recorded or os.path.isfile(os.path.join(one.path, "installed-files.txt")))
+        if one.version and (records.rows(one) or os.path.isfile(os.path.join(one.path, "installed-files.txt")))
     ]
     whole = [one for one in able if one.recorded and not verify_files(one).missing] if len(able) > 1 else []
     return next(iter(whole + able), None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -85,11 +86,10 @@ def _outcomes(output: Output) -> dict[str, Optional[str]]:
     """Return the error of each import that was begun (empty: none); ``None`` for one that has no end."""
     outcomes: dict[str, Optional[str]] = {}
     for line in output.stdout.splitlines():
-        if not line.endswith("]"):
-            # Cut off by what ended the process.
-            break
-        kind, name, *error = json.loads(line)
-        outcomes[name] = error[0][:_LONGEST_ERROR] if kind == "end" else None
+        # What runs at the start of an interpreter may print, too, and the last line may be cut off.
+        with suppress(ValueError, TypeError):
+            kind, name, *error = json.loads(line)
+            outcomes[name] = error[0][:_LONGEST_ERROR] if kind == "end" else None
     return outcomes
 
 

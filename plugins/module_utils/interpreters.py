@@ -22,7 +22,7 @@ if version.releaselevel != "final":
 paths = sysconfig.get_paths()
 managed = os.path.join(paths["stdlib"], "EXTERNALLY-MANAGED")
 searched = [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")]
-print(json.dumps({"prefix": sys.prefix, "base": sys.base_prefix, "sites": [paths["purelib"], paths["platlib"]],
+print("\\n" + "stability-answer:" + json.dumps({"prefix": sys.prefix, "base": sys.base_prefix, "sites": [paths["purelib"], paths["platlib"]],
     "searched": searched, "managed": managed if os.path.isfile(managed) else "", "markers": {
     "implementation_name": sys.implementation.name, "implementation_version": full, "os_name": os.name,
     "platform_machine": platform.machine(), "platform_python_implementation": platform.python_implementation(),
@@ -30,6 +30,8 @@ print(json.dumps({"prefix": sys.prefix, "base": sys.base_prefix, "sites": [paths
     "python_full_version": platform.python_version(), "python_version": "%d.%d" % sys.version_info[:2],
     "sys_platform": sys.platform}}))
 """
+#: What the answer begins with: what runs at the start of an interpreter (``.pth``, ``sitecustomize``) may print, too.
+_ANSWER = "stability-answer:"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def ask_interpreter(path: str, user: User) -> Interpreter:
     """
     output = run([path, "-I", "-B", "-c", _QUESTION], user)
     try:
-        answer = json.loads(output.stdout)
+        answer = json.loads(output.stdout.rpartition(_ANSWER)[2].partition("\n")[0])
     except ValueError:
         lines = (output.stderr or output.stdout).strip().splitlines() or [f"exit status {output.status}"]
         raise EnvironmentFailure(f"The interpreter {path} does not run: {lines[-1]}") from None

@@ -11,7 +11,10 @@ from urllib.parse import unquote
 
 _HIDDEN = "****"
 #: The part between ``//`` and ``@`` of an address (RFC 3986, "userinfo").
-_USER_INFO = re.compile(r"(?<=://)[^\s/?#'\"]+@")
+_USER_INFO = re.compile(r"(?<=://)[^\s/?#]+@")
+_WORDS = re.compile(r"[^/?#&=]+")
+#: Sixteen characters or more, letters and digits among them.
+_TOKEN = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])[\w.~%+-]{16,}\Z")
 #: A shorter secret would hide half of every message, and is none.
 _SHORTEST_SECRET = 4
 
@@ -22,9 +25,13 @@ def has_credentials(address: str) -> bool:
 
 
 def secrets_in(addresses: Iterable[str]) -> frozenset[str]:
-    """Return the secrets in ``addresses`` (URLs), as written and decoded: the password, or a user that stands alone."""
+    """Return the secrets in ``addresses`` (URLs), as written and decoded: the password, or a user that stands alone.
+
+    So is a part of the path, or a value of the query, that looks like a token: some services give each customer an index of its own.
+    """
     found = set()
     for address in addresses:
+        found |= {word for word in _WORDS.findall(address.partition("://")[2].partition("/")[2]) if _TOKEN.match(word)}
         match = _USER_INFO.search(address)
         if match is None:
             continue

@@ -109,7 +109,8 @@ def _closed(
         expected = f"a requirement that {limit.requirement} of {limit.place} satisfies"
         problems.append(Problem(opened.place, show(opened.line), expected, "Make the two agree"))
         return []
-    return [replace(limit, extras=requirement.extras, place=opened.place)]
+    wanted = replace(limit, extras=requirement.extras, hashes=opened.refused.hashes, place=opened.place)
+    return [merge(wanted, limit, problems)]
 
 
 @contextmanager

@@ -81,11 +81,12 @@ class Pin:
 
 
 class OpenRequirement(Unpinned):
-    """A requirement that says a project, but not one version of it: a constraint may."""
+    """A requirement that says a project, but not one version of it: a constraint may. Its ``hashes`` hold then, too."""
 
     def __init__(self, requirement: Requirement, expected: str, remedy: str) -> None:
         super().__init__(expected, remedy)
         self.requirement = requirement
+        self.hashes: frozenset[str] = frozenset()
 
 
 def _is_address(text: str) -> bool:
@@ -152,9 +153,13 @@ def parse_line(line: str, place: str) -> Pin:
         raise Unpinned(PINNED, f"It cannot be read: {error}") from None
     hashes = _hashes(options[0]) if options else frozenset()
     common = Pin(requirement.name, "", requirement.extras, requirement.marker, hashes, place)
-    return (
-        _referenced(common, requirement.url) if requirement.url else replace(common, version=_version_of(requirement))
-    )
+    if requirement.url:
+        return _referenced(common, requirement.url)
+    try:
+        return replace(common, version=_version_of(requirement))
+    except OpenRequirement as refused:
+        refused.hashes = hashes
+        raise
 
 
 def _referenced(pin: Pin, url: str) -> Pin:

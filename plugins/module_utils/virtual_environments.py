@@ -22,6 +22,7 @@ SEED = ("pip", "setuptools", "wheel")
 _PIP_FILES = re.compile(r"pip(?:-[^-]+\.dist-info)?\Z")
 _MARKS = {GENERATION_FILE, JOURNAL_FILE}
 _SHOWN = 3
+_PYTHON_VERSION = re.compile(r"\d+\.\d+")
 
 
 def python_of(virtualenv: str) -> str:
@@ -30,8 +31,16 @@ def python_of(virtualenv: str) -> str:
 
 
 def sites_of(virtualenv: str) -> list[str]:
-    """Return the ``site-packages`` folders that are there, whether its interpreter runs or not."""
-    found = glob.glob(os.path.join(glob.escape(virtualenv), "lib*", "python*", "site-packages"))
+    """Return the ``site-packages`` folders that are there, whether its interpreter runs or not.
+
+    Those of another Python, which ``venv --upgrade`` leaves behind, are none.
+    """
+    said = _configuration(virtualenv)
+    version = _PYTHON_VERSION.match(said.get("version", "") or said.get("version_info", ""))
+    for name in (f"python{version[0]}", "python*") if version else ("python*",):
+        found = glob.glob(os.path.join(glob.escape(virtualenv), "lib*", name, "site-packages"))
+        if found:
+            break
     return sorted({os.path.realpath(site) for site in found})
 
 
