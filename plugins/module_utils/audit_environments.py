@@ -15,6 +15,7 @@ from .audit_packages import Held
 from .commands import EnvironmentFailure, User, acting_as, current_user, user_with
 from .conflicts import changed_at, find_conflicts
 from .dist_info import Distribution, Records, installed_distributions, leftovers, verify_files, without_shared
+from .environment_layout import python_of, sites_of
 from .environment_lock import environment_key
 from .environment_marks import read_journal
 from .environment_reading import read_requested
@@ -25,7 +26,6 @@ from .locked_pins import unpinned
 from .pep440 import same_version
 from .problems import InvalidInput, Problem
 from .requirements import Pin, combine
-from .virtual_environments import python_of, sites_of
 
 _CONFIGURATION = "pyvenv.cfg"
 

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Optional
+from typing import BinaryIO, Optional, Union
 
 #: Where programs are looked for, whatever our own process has.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -115,10 +115,12 @@ def start(
     extra: Optional[Mapping[str, str]] = None,
     held: Sequence[int] = (),
     own_session: bool = False,
+    streams: tuple[Union[int, BinaryIO], Union[int, BinaryIO]] = (subprocess.PIPE, subprocess.PIPE),
 ) -> subprocess.Popen[str]:
     """Start a program as ``user`` in ``/`` with nothing on its standard input.
 
-    ``extra`` goes into its environment, ``held`` are file descriptors that stay open in it. :class:`EnvironmentFailure` is
+    ``extra`` goes into its environment, ``held`` are file descriptors that stay open in it, ``streams`` are its standard output and
+    standard error. :class:`EnvironmentFailure` is
     raised for a program that is not there.
     """
     if os.getuid() != os.geteuid():
@@ -130,8 +132,8 @@ def start(
         process: subprocess.Popen[str] = subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=streams[0],
+            stderr=streams[1],
             env=program_environment(user, extra or {}),
             cwd="/",
             umask=0o022,
@@ -156,15 +158,22 @@ def run(
 
     After ``timeout`` seconds it is killed with its whole session, and :class:`EnvironmentFailure` raised.
     """
-    process = start(argv, user, extra, held, own_session=timeout is not None)
-    try:
-        stdout, stderr = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for stream in (process.stdout, process.stderr):
-            # Not read to its end: what left the session may hold it open for ever.
-            if stream:
-                stream.close()
-        raise EnvironmentFailure(f"{argv[0]} did not end within {timeout:.0f} seconds and was killed.") from None
-    return Output(process.returncode, stdout, stderr)
+    with _memory() as stdout, _memory() as stderr:
+        process = start(argv, user, extra, held, own_session=timeout is not None, streams=(stdout, stderr))
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise EnvironmentFailure(f"{argv[0]} did not end within {timeout:.0f} seconds and was killed.") from None
+        return Output(process.returncode, _text(stdout), _text(stderr))
+
+
+def _memory() -> BinaryIO:
+    """Return a file in memory. The end of a pipe would only come when everything that the program has left behind has ended."""
+    return os.fdopen(os.memfd_create("output"), "w+b")
+
+
+def _text(stream: BinaryIO) -> str:
+    stream.seek(0)
+    return stream.read().decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")

@@ -10,11 +10,12 @@ The rules are those of the specifications "Recording installed projects" (``META
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Optional
@@ -23,6 +24,7 @@ from .direct_references import DirectUrl, read_direct_url
 from .file_hashes import FileHashes
 from .names import normalised
 
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _FOLDER = re.compile(r"(?P<name>[^-]+)(?:-(?P<version>[^-]+))?(?:-[^-]+)*\.(?P<kind>dist-info|egg-info)\Z")
 #: A file in ``RECORD``: its name, its digest (``sha256=…``) and its size, the latter two maybe empty.
 Row = tuple[str, str, str]
@@ -159,8 +161,39 @@ def _is_as_recorded(path: str, digest: str, size: str, hashes: FileHashes) -> Op
         if algorithm not in hashlib.algorithms_guaranteed or not expected:
             return True
         return hashes.digest(path, status, algorithm) == expected.rstrip("=")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except OSError as error:
+        # A damaged RECORD may name what no file system can hold, and a link may lead to itself.
+        if error.errno in _NOT_THERE:
+            return None
+        raise
+
+
+def lost_files(distributions: Iterable[Distribution], gone: Collection[str]) -> Iterator[tuple[str, Row]]:
+    """Yield each path among ``gone`` that a distribution recorded and that is not there, with its row of ``RECORD``."""
+    records = Records()
+    for distribution in distributions:
+        folder = os.path.dirname(distribution.path)
+        for row in records.rows(distribution):
+            path = os.path.normpath(os.path.join(folder, row[0]))
+            if path in gone and not os.path.lexists(path):
+                yield path, row
+
+
+def written_after(distributions: Iterable[Distribution], moment: float) -> Iterator[str]:
+    """Yield the path of each recorded file that was written in place after a ``moment`` (seconds since 1970) and differs now."""
+    records = Records()
+    for distribution in distributions:
+        folder = os.path.dirname(distribution.path)
+        for row in records.rows(distribution):
+            path = os.path.join(folder, row[0])
+            with suppress(OSError):
+                if os.lstat(path).st_mtime > moment and not is_compiled(path) and not is_row(path, row):
+                    yield os.path.normpath(path)
+
+
+def is_row(path: str, row: Row) -> bool:
+    """Whether a file is the one that a row of ``RECORD`` describes."""
+    return _is_as_recorded(path, row[1], row[2], FileHashes()) is True
 
 
 def is_compiled(name: str) -> bool:

@@ -13,7 +13,15 @@ from collections.abc import Iterable, Mapping
 from typing import Optional
 
 from .commands import EnvironmentFailure, acting_as
-from .dist_info import Distribution, installed_distributions, leftovers, recorded_sources, removable
+from .dist_info import (
+    Distribution,
+    installed_distributions,
+    leftovers,
+    listed_files,
+    lost_files,
+    recorded_sources,
+    removable,
+)
 from .environment_gates import Candidate, check_installed, go_through
 from .environment_generations import Generation, exchange_with, generation_at, identity, next_number
 from .environment_lock import check_no_installer
@@ -22,12 +30,22 @@ from .environment_outcome import Outcome, tidy_up, warn_unless
 from .environment_place import make_work_folder, remove_empty
 from .environment_preparation import Prepared
 from .environment_reading import Examined, observe
-from .environment_staging import compile_command, copy_environment, copy_settings, in_copy, make_staged, relocate
+from .environment_staging import (
+    carry_over,
+    compile_command,
+    copy_environment,
+    copy_settings,
+    in_copy,
+    make_staged,
+    put_links,
+    relocate,
+    restore_file,
+)
 from .environment_switch import KEPT, Switch, repair, switch, sync_file_system
 from .files import remove_file
 from .pip_runner import Pip, PipFailure
 from .stray_files import remove_stray_files
-from .virtual_environments import make_environment, maker_of, remove_all, restore_pip
+from .virtual_environments import make_environment, maker_of, remove_all, restore_pip, sees_system
 
 
 class Change:
@@ -49,6 +67,7 @@ class Change:
         self.live = _entries(self.observed.sites)
         self.compiled = {step.pin.name for step in self.plan.steps}
         self.made: list[str] = []
+        self.links: Mapping[str, str] = {}
         self.mark: Optional[Mark] = None
         self.kept = ""
 
@@ -86,10 +105,10 @@ class Change:
         self.made = make_work_folder(self.place)
         make_staged(self.place, self.user, self.place.target if there else "")
         if not self.plan.create:
-            copy_environment(self.place, self.user)
+            self.links = copy_environment(self.place, self.user)
             return
         if there:
-            copy_settings(self.place, self.user)
+            self.links = copy_settings(self.place, self.user)
         make_environment(self.place.staged, self.place.final, maker, self.user, self.pip)
         observed = observe(self.place.staged, self.user, (), needs_pip=self.pip.name == "pip")
         if not observed.state.complete:
@@ -97,6 +116,8 @@ class Change:
                 f"{self.place.final} was made, but has no pip. Is the Python module ensurepip installed?"
             )
         self.sites = list(observed.sites)
+        if there:
+            carry_over(self.place, self.user, self.sites[0])
         self.compiled |= set(observed.distributions)
 
     def _distributions(self) -> dict[str, list[Distribution]]:
@@ -131,7 +152,7 @@ class Change:
         journal = self.observed.state.journal
         if self.environment.pip_check == "ignore":
             return None
-        if self.plan.create:
+        if self.plan.create and not sees_system(self.place.staged):
             return []
         if journal is not None and journal.conflicts is not None:
             return list(journal.conflicts)
@@ -141,7 +162,24 @@ class Change:
         if self.plan.steps:
             self.pip.install([step.pin.line for step in self.plan.steps], self.environment.require_hashes)
             names = [step.pin.name for step in self.plan.steps]
+            self._restore_shared()
             self.outcome.warnings += self.plan.unplanned(remove_stray_files(names, self.sites, self.user))
+        put_links(self.links, self.place, self.user)
+
+    def _restore_shared(self) -> None:
+        """Give back what an installer removed with an old version although another distribution recorded it, too."""
+        names = {step.pin.name for step in self.plan.steps}
+        gone = {
+            in_copy(self.place, os.path.normpath(os.path.join(os.path.dirname(one.path), name)))
+            for own in (self.observed.distributions.get(name, ()) for name in names)
+            for one in own
+            for name in listed_files(one)
+        }
+        found = self._distributions()
+        others = (one for name, own in found.items() if name not in names for one in own)
+        with acting_as(self.user):
+            for path, row in lost_files(others, gone):
+                restore_file(os.path.join(self.place.target, os.path.relpath(path, self.place.staged)), path, row)
 
     def _relocate(self) -> None:
         """Let everything in the copy name the path that it will have."""

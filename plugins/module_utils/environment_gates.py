@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .commands import SYSTEM_PATH, EnvironmentFailure, acting_as
+from .environment_layout import python_of
 from .environment_outcome import Outcome
 from .environment_place import Place
 from .environment_plan import Installed, Step
@@ -21,7 +22,6 @@ from .import_gate import ImportFailure, check_imports
 from .pep440 import same_version
 from .pip_runner import Pip, last_lines, new_conflicts
 from .reference_gate import MissingReferences, check_references
-from .virtual_environments import python_of
 
 #: Seconds that the smoke test may take.
 SMOKE_TEST_TIMEOUT = 1800.0

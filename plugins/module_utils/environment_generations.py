@@ -11,10 +11,12 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Optional
 
 from .commands import EnvironmentFailure, User, acting_as
-from .dist_info import Distribution, installed_distributions
+from .dist_info import Distribution, installed_distributions, written_after
+from .environment_layout import sites_of
 from .environment_marks import JOURNAL_FILE, Mark, is_generation, new_generation, read_mark, write_mark
 from .environment_place import Place
 from .environment_plan import plan
@@ -22,11 +24,12 @@ from .environment_reading import Examined, observe
 from .environment_staging import remove_gate_scripts
 from .environment_switch import KEPT, Switch, clean, discard, switch
 from .files import write_file
+from .own_files import own_files
 from .pep440 import same_version
-from .virtual_environments import sites_of
 
 ROLLED_BACK = "rolled back"
 _SIZES = "sizes.json"
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -151,13 +154,23 @@ def _versions(distributions: Mapping[str, list[Distribution]], without: Iterable
     return {name: sorted(one.version for one in found) for name, found in distributions.items() if name not in left_out}
 
 
+def _else_the_same(
+    place: Place, examined: Examined, generation: Generation, distributions: Mapping[str, list[Distribution]]
+) -> bool:
+    """Whether what nothing pins, and every file of the users' own, is in a generation as it is in the live environment."""
+    pinned, live = {pin.name for pin in examined.pins}, examined.observed.distributions
+    if _versions(distributions, pinned) != _versions(live, pinned):
+        return False
+    with acting_as(examined.user):
+        return own_files(generation.path, distributions) == own_files(place.target, live)
+
+
 def fulfilling(place: Place, examined: Examined) -> Optional[Generation]:
     """Return the newest generation that is whole and holds what is pinned, and else the same as the live environment."""
     environment, user, observed = examined.environment, examined.user, examined.observed
     if environment.reinstall == "always" or not examined.plan.steps or observed.state.rebuild:
         return None
     pinned = {pin.name: pin.version for pin in examined.pins}
-    live = _versions(observed.distributions, pinned)
     for generation in kept_generations(place, user):
         with acting_as(user):
             distributions = installed_distributions(sites_of(generation.path))
@@ -165,7 +178,7 @@ def fulfilling(place: Place, examined: Examined) -> Optional[Generation]:
         fits = all(
             len(held.get(name, ())) == 1 and same_version(held[name][0], version) for name, version in pinned.items()
         )
-        if not fits or (observed.state.complete and _versions(distributions, pinned) != live):
+        if not fits or (observed.state.complete and not _else_the_same(place, examined, generation, distributions)):
             continue
         state = observe(generation.path, user, pinned, examined.hashes).state
         if not plan(examined.pins, state, environment.reinstall).changed:
@@ -240,6 +253,35 @@ def plan_roll_back(place: Place, user: User) -> RollBack:
         f"state: {place.final} has no environment from before to go back to; none is kept before its first change, nor beyond "
         "keep_generations. Pin the versions that it must hold."
     )
+
+
+def _seconds(moment: str) -> float:
+    """Return the seconds since 1970 of a time that a mark names; 0 for one that is none."""
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def written_in_place(place: Place, generation: Generation, user: User) -> list[str]:
+    """Return a warning of files of a kept environment that are no longer what was installed; none where there are none.
+
+    It shares files with the environments after it, and what is written into one of these is written into all.
+    """
+    with acting_as(user):
+        mark = read_mark(place.standing)
+        put_away = _seconds(mark.changed_at) if mark and mark.changed_at else 0.0
+        own = [one for found in installed_distributions(sites_of(generation.path)).values() for one in found]
+        # The time of the mark has whole seconds.
+        paths = sorted(written_after(own, put_away + 1))
+    if not paths:
+        return []
+    names = [os.path.relpath(path, generation.path) for path in paths]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return [
+        f"Files were written in place after the change, in the environment from before as well: {', '.join(names[:_SHOWN])}{more}. "
+        "Pin their distributions and run with state: present to install them again."
+    ]
 
 
 def _differences(place: Place, generation: Generation, user: User) -> tuple[Difference, ...]:

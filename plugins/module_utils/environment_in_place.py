@@ -18,6 +18,7 @@ from typing import Optional
 from .commands import EnvironmentFailure, User, acting_as, check_can_become, user_named, user_with
 from .dist_info import Distribution, installed_distributions, leftovers
 from .environment_gates import Candidate, check_gates, check_installed
+from .environment_layout import sites_of
 from .environment_lock import environment_key
 from .environment_outcome import Outcome
 from .environment_plan import State, plan
@@ -29,7 +30,7 @@ from .pip_runner import Pip, PipFailure, last_lines, workspace
 from .problems import InvalidInput, Problem
 from .requirements import combine
 from .stray_files import remove_stray_files
-from .virtual_environments import remove_all, sites_of
+from .virtual_environments import remove_all
 
 #: What is said of every change.
 IN_PLACE = (

@@ -13,8 +13,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Optional
 
-from .commands import EnvironmentFailure
+from .commands import EnvironmentFailure, User, acting_as, user_with
 from .foreign_installers import installers_at_work
 
 #: Seconds to wait for another run to end.
@@ -28,7 +29,7 @@ def environment_key(virtualenv: str) -> str:
 
 
 def _lock_folder() -> str:
-    """Return a folder that only we may write to, so that nobody else can hold or redirect a lock."""
+    """Return a folder that only the one as whom we act may write to, so that nobody else can hold or redirect a lock."""
     uid = os.geteuid()
     parent = "/run" if uid == 0 else os.path.join("/run/user", str(uid))
     if os.path.isdir(parent):
@@ -60,6 +61,45 @@ def _wait_for_installers(virtualenv: str, deadline: float) -> None:
     check_no_installer(virtualenv)
 
 
+def _owner(virtualenv: str) -> Optional[User]:
+    """Return the owner of an environment where that is somebody else and we can act as that."""
+    if os.geteuid() != 0 or not os.path.isdir(virtualenv):
+        return None
+    status = os.stat(virtualenv)
+    return user_with(status.st_uid, status.st_gid) if status.st_uid else None
+
+
+def _lock_file(virtualenv: str) -> tuple[int, str]:
+    path = os.path.join(_lock_folder(), f"{environment_key(virtualenv)}.lock")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), path
+
+
+def _wait_for_lock(descriptor: int, path: str, virtualenv: str, deadline: float) -> None:
+    begun = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            waited = time.monotonic() - begun
+            if time.monotonic() > deadline:
+                raise EnvironmentFailure(
+                    f"Another run has been changing {virtualenv} for {waited:.0f} seconds ({path} is locked; fuser(1) "
+                    "names its process). Wait until it has ended, then run again."
+                ) from None
+            time.sleep(_PAUSE)
+
+
+@contextmanager
+def _closing(descriptors: list[int]) -> Iterator[list[int]]:
+    """Close descriptors at the end, those as well that were added in the meantime."""
+    try:
+        yield descriptors
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
 @contextmanager
 def locked(virtualenv: str, wait: float = WAIT) -> Iterator[int]:
     """Hold the environment for one run (flock(2)) and yield the lock's file descriptor.
@@ -67,22 +107,16 @@ def locked(virtualenv: str, wait: float = WAIT) -> Iterator[int]:
     A program that inherits the descriptor goes on holding the lock: a pip that outlives a killed run is waited for, and so
     is a pip or uv of somebody else. After ``wait`` seconds :class:`EnvironmentFailure` is raised.
     """
-    path = os.path.join(_lock_folder(), f"{environment_key(virtualenv)}.lock")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + wait
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise EnvironmentFailure(
-                        f"Another run has been changing {virtualenv} for {wait:.0f} seconds ({path} is locked; fuser(1) "
-                        "names its process). Wait until it has ended, then run again."
-                    ) from None
-                time.sleep(_PAUSE)
+    descriptor, path = _lock_file(virtualenv)
+    with _closing([descriptor]) as open_descriptors:
+        _wait_for_lock(descriptor, path, virtualenv, deadline)
+        owner = _owner(virtualenv)
+        if owner is not None:
+            # A run as the owner holds a lock of the owner's own.
+            with acting_as(owner):
+                second, path = _lock_file(virtualenv)
+            open_descriptors.append(second)
+            _wait_for_lock(second, path, virtualenv, deadline)
         _wait_for_installers(virtualenv, deadline)
         yield descriptor
-    finally:
-        os.close(descriptor)

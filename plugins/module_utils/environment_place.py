@@ -24,6 +24,8 @@ from .environment_marks import work_folder_of
 from .environments import Environment
 from .problems import InvalidInput, Problem, show
 
+#: The most bytes of a name in the file systems of Linux (NAME_MAX).
+_LONGEST_NAME = 255
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -91,14 +93,15 @@ def _way(folder: str) -> Iterator[str]:
         yield folder
 
 
-def _is_mount_point(path: str, mounts: str = "/proc/self/mountinfo") -> bool:
-    """Whether a file system is mounted at the path, also a part of the same one (a bind mount)."""
+def mounted_in(path: str, mounts: str = "/proc/self/mountinfo") -> str:
+    """Return where a file system is mounted at a path or below it, also a part of the same one (a bind mount); else nothing."""
     if os.path.ismount(path):
-        return True
+        return path
     with suppress(OSError), open(mounts, encoding="utf-8", errors="surrogateescape") as stream:
         points = (line.split()[4] for line in stream)
-        return any(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), point) == path for point in points)
-    return False
+        plain = (re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), point) for point in points)
+        return next((point for point in plain if f"{point}/".startswith(f"{path}/")), "")
+    return ""
 
 
 def _is_private(gid: int, user: User) -> bool:
@@ -180,13 +183,30 @@ def check_place(environment: Environment, place: Place, user: User) -> None:
 
     Raises :class:`InvalidInput`, and :class:`EnvironmentFailure` for what is in the way of the work folder.
     """
-    if os.path.lexists(place.target) and _is_mount_point(place.target):
+    if len(os.fsencode(os.path.basename(place.work))) > _LONGEST_NAME:
+        _refuse(
+            environment,
+            place,
+            "a name that is too long",
+            f"a name of at most {_LONGEST_NAME - len(work_folder_of('/'))} bytes",
+            "Choose a shorter one: the work folder beside it has a longer name",
+        )
+    mounted = mounted_in(place.target) if os.path.lexists(place.target) else ""
+    if mounted == place.target:
         _refuse(
             environment,
             place,
             "where a file system is mounted",
             "a folder that can be renamed",
             "Mount the folder above it, and let the environment be a plain folder in there",
+        )
+    if mounted:
+        _refuse(
+            environment,
+            place,
+            f"in which a file system is mounted ({mounted})",
+            "a folder without mount points: they would move away together with what is replaced",
+            "Mount it outside of the environment, and link to it",
         )
     _check_way(environment, place, user)
     _check_rights(environment, place)

@@ -13,19 +13,20 @@ from typing import NoReturn, Optional
 
 from .commands import EnvironmentFailure, User, acting_as, check_can_become, current_user, user_named, user_with
 from .dist_info import Distribution, Records, installed_distributions, leftovers, verify_files, without_shared
+from .environment_layout import python_of, sites_of
 from .environment_lock import environment_key
 from .environment_marks import CREATING, Journal, read_journal
 from .environment_plan import Installed, Plan, State, plan
 from .environments import Environment
 from .file_hashes import FileHashes, cache_path
 from .installers import check_installer
-from .interpreters import Interpreter, ask_interpreter
+from .interpreters import Interpreter, ask_interpreter, runs_without_site
 from .locked_pins import Unlocked, find_unlocked, unpinned
 from .problems import InvalidInput, Problem, show
 from .requirement_files import Requested, read_requirement_files
 from .requirements import Pin, combine
 from .stray_files import stray_files
-from .virtual_environments import SEED, holds_environment, maker_of, python_of, sites_of
+from .virtual_environments import SEED, holds_environment, maker_of
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,9 @@ def observe(
     try:
         interpreter = ask_interpreter(python, user)
     except EnvironmentFailure:
+        if runs_without_site(python, user, virtualenv):
+            # It is neither gone nor upgraded: what is run at its start (.pth, sitecustomize) stops it, and is there to stay.
+            raise
         return _half_made(virtualenv, user, journal, names)
     if not interpreter.virtual or not interpreter.sites:
         return _half_made(virtualenv, user, journal, names)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .environment_generations import RollBack, exchange_with, fulfilling, show_generations
+from .environment_generations import RollBack, exchange_with, fulfilling, show_generations, written_in_place
 from .environment_outcome import Outcome, tidy_up, warn_unless
 from .environment_preparation import Prepared
 from .environment_reading import Examined
@@ -67,6 +67,7 @@ def roll_back(prepared: Prepared, planned: RollBack, check_mode: bool) -> Outcom
     outcome = Outcome(changed=planned.changed or prepared.repaired, repaired=prepared.repaired)
     if planned.generation is not None:
         outcome.restored = planned.generation.id
+        outcome.warnings += written_in_place(place, planned.generation, user)
         if check_mode:
             prepared.pause.predict(outcome)
         else:

@@ -18,13 +18,16 @@ import shutil
 import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Optional
 
-from .commands import User, acting_as
-from .dist_info import Distribution
+from .commands import EnvironmentFailure, User, acting_as
+from .dist_info import Distribution, Row, installed_distributions, is_compiled, is_row
+from .environment_layout import sites_of
 from .environment_marks import GENERATION_FILE, JOURNAL_FILE
 from .environment_place import Place
 from .files import STAGED
+from .own_files import recorded_paths, to_carry_over
 
 #: A small file at one of these places is copied: somebody may open it for writing.
 _EDITED = (".pth", ".egg-link")
@@ -39,12 +42,18 @@ GATE_SCRIPTS = ".stability-gate"
 
 
 class _Copy:
-    """One copy of a tree; ``roots`` are the paths by which links in it may name the tree itself."""
+    """One copy of a tree; ``roots`` are the paths by which links in it may name the tree itself.
+
+    ``outside`` collects the links to folders outside of the tree, which are left out: what is written below one of them would be
+    written there. ``groups`` collects what was copied with another group than it has, by source.
+    """
 
     def __init__(self, source: str, roots: Iterable[str]) -> None:
         self.source = source
         self.roots = tuple(f"{root}/" for root in {source, *roots})
         self.chowns = os.geteuid() == 0
+        self.outside: dict[str, str] = {}
+        self.groups: dict[str, str] = {}
 
     def folder(self, source: str, target: str, copies: bool, without: Collection[str] = ()) -> None:
         """Copy what is in a folder; ``copies`` says that small files in it are not linked."""
@@ -61,6 +70,13 @@ class _Copy:
                         raise
         self._like(source, target)
 
+    def one(self, source: str, target: str) -> None:
+        """Copy a single file, link or folder."""
+        with os.scandir(os.path.dirname(source)) as entries:
+            for entry in entries:
+                if entry.path == source:
+                    self._entry(entry, target, copies=True)
+
     def _entry(self, entry: os.DirEntry[str], path: str, copies: bool) -> None:
         if entry.is_symlink():
             self._symlink(entry, path)
@@ -70,6 +86,8 @@ class _Copy:
             self.folder(entry.path, path, copies=programs)
         elif (copies or entry.name.endswith(_EDITED)) and entry.stat(follow_symlinks=False).st_size <= _SMALL:
             self._file(entry, path)
+            if entry.name.endswith(".pth"):
+                self._name_whole_paths(entry, path)
         else:
             try:
                 os.link(entry.path, path, follow_symlinks=False)
@@ -81,22 +99,72 @@ class _Copy:
             shutil.copyfile(entry.path, path, follow_symlinks=False)
             self._like(entry.path, path)
 
+    def _outside(self, folder: str, named: str) -> str:
+        """Return the whole path of what ``named`` says in a folder of the tree, empty where it stays inside of the tree."""
+        joined = os.path.join(folder, named)
+        # A link that says a whole path is left as it is, even where a folder on the way is a link itself.
+        whole = (
+            named
+            if named.startswith("/")
+            else os.path.join(os.path.realpath(os.path.dirname(joined)), os.path.basename(joined))
+        )
+        return "" if os.path.normpath(f"{whole}/").startswith(f"{self.source}/") or whole == self.source else whole
+
     def _symlink(self, entry: os.DirEntry[str], path: str) -> None:
-        """Copy a link; one that names the environment by its path becomes relative, else it would lead out of the copy."""
+        """Copy a link; one that names the environment by its path becomes relative, else it would lead out of the copy.
+
+        One that leads out of the environment names the whole path: the copy is not where the environment is.
+        """
         leads_to = os.readlink(entry.path)
         for root in self.roots:
             if leads_to.startswith(root):
                 inside = os.path.join(self.source, leads_to[len(root) :])
                 leads_to = os.path.relpath(inside, os.path.dirname(entry.path))
-        os.symlink(leads_to, path)
+        outside = self._outside(os.path.dirname(entry.path), leads_to)
+        if outside and os.path.isdir(entry.path):
+            self.outside[path] = outside
+            return
+        os.symlink(outside or leads_to, path)
         self._like(entry.path, path)
+
+    def _name_whole_paths(self, entry: os.DirEntry[str], path: str) -> None:
+        """Let a ``.pth`` file of the user's own name whole paths where a line leads out of the environment (see site)."""
+        folder = os.path.dirname(entry.path)
+        with open(entry.path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            lines = stream.read().splitlines(keepends=True)
+        whole = [self._whole_line(folder, line) for line in lines]
+        if whole != lines and entry.path not in recorded_paths(installed_distributions([folder])):
+            _replace(path, "".join(whole).encode("utf-8", "surrogateescape"))
+            self._like(entry.path, path)
+
+    def _whole_line(self, folder: str, line: str) -> str:
+        named = line.strip()
+        if not named or named.startswith(("#", "import ", "import\t", "/")):
+            return line
+        outside = self._outside(folder, os.path.normpath(named))
+        return line.replace(named, outside) if outside else line
 
     def _like(self, source: str, target: str) -> None:
         """Give ``target`` the owner, mode, times and extended attributes of ``source``."""
+        status = os.lstat(source)
         if self.chowns:
-            status = os.lstat(source)
             os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
+        elif status.st_gid != os.lstat(target).st_gid:
+            try:
+                os.chown(target, -1, status.st_gid, follow_symlinks=False)
+            except PermissionError:
+                self.groups[source] = target
         shutil.copystat(source, target, follow_symlinks=False)
+
+    def give_groups(self, user: User) -> None:
+        """Give what was copied the groups in which the user is not: root can, with nothing but these as a further right."""
+        if os.geteuid() != 0 or not self.groups:
+            return
+        groups = {os.lstat(source).st_gid for source in self.groups}
+        with acting_as(replace(user, groups=(*user.groups, *groups))):
+            for source, target in self.groups.items():
+                os.chown(target, -1, os.lstat(source).st_gid, follow_symlinks=False)
+                shutil.copystat(source, target, follow_symlinks=False)
 
 
 def make_staged(place: Place, user: User, like: str = "") -> None:
@@ -115,16 +183,64 @@ def make_staged(place: Place, user: User, like: str = "") -> None:
             os.close(descriptor)
 
 
-def copy_environment(place: Place, user: User) -> None:
-    """Fill the folder of the copy with the live environment, as the user."""
+def copy_environment(place: Place, user: User, without: Collection[str] = ()) -> dict[str, str]:
+    """Fill the folder of the copy with the live environment, as the user.
+
+    Returns the links to folders outside of the environment, which the copy gets by :func:`put_links` when nothing is written to
+    it any more.
+    """
+    copy = _Copy(place.target, (place.final,))
     with acting_as(user):
-        _Copy(place.target, (place.final,)).folder(place.target, place.staged, copies=True)
+        copy.folder(place.target, place.staged, copies=True, without=without)
+    copy.give_groups(user)
+    return copy.outside
 
 
-def copy_settings(place: Place, user: User) -> None:
-    """Copy what is not of ``venv`` (``pip.conf``, folders of the user's) into a copy that is made from nothing."""
+def copy_settings(place: Place, user: User) -> dict[str, str]:
+    """Do so with what is not of ``venv`` (``pip.conf``, folders of the user's), into a copy that is made from nothing."""
+    return copy_environment(place, user, without=_MADE)
+
+
+def carry_over(place: Place, user: User, site: str) -> None:
+    """Copy what users have put where ``venv`` and installers write into a copy that was made anew; ``site`` is its own."""
+    copy = _Copy(place.target, (place.final,))
     with acting_as(user):
-        _Copy(place.target, (place.final,)).folder(place.target, place.staged, copies=True, without=_MADE)
+        sites = sites_of(place.target)
+        found = to_carry_over(place.target, sites, os.path.relpath(site, place.staged), installed_distributions(sites))
+        for source, name in found.items():
+            target = os.path.join(place.staged, name)
+            if os.path.lexists(target):
+                continue
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            copy.one(source, target)
+    copy.give_groups(user)
+
+
+def put_links(links: Mapping[str, str], place: Place, user: User) -> None:
+    """Give the copy its links to folders outside.
+
+    Raises :class:`EnvironmentFailure` where the installer has made a folder there: it would have written to the one outside.
+    """
+    with acting_as(user):
+        for path, leads_to in links.items():
+            if os.path.lexists(path):
+                name = os.path.join(place.final, os.path.relpath(path, place.staged))
+                raise EnvironmentFailure(
+                    f"{name} is a link to {leads_to}, outside of the environment, and what is installed brings files that would be "
+                    "written there. Make it a folder of its own, or link to single files."
+                )
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.symlink(leads_to, path)
+
+
+def restore_file(live: str, path: str, row: Row) -> None:
+    """Take a file of the live environment into the copy, where it is the one that was recorded. Called as the user."""
+    if not is_compiled(path) and is_row(live, row):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            os.link(live, path, follow_symlinks=False)
+        except OSError:
+            shutil.copy2(live, path)
 
 
 def in_copy(place: Place, path: str) -> str:
@@ -166,7 +282,8 @@ def write_gate_scripts(place: Place, staged: str) -> None:
         match = pattern.match(content)
         if match is not None:
             # The form for long paths, whatever their length is.
-            head = b"#!/bin/sh\n'''exec' " + own + match[1] + b' "$0" "$@"\n' + b"' '''\n"
+            program = re.sub(rb'([\\"$`])', rb"\\\1", own + match[1])
+            head = b"#!/bin/sh\n'''exec' \"" + program + b'" "$0" "$@"\n' + b"' '''\n"
             _replace(os.path.join(folder, name), head + content[match.end() :], mode=0o755)
 
 

@@ -20,7 +20,7 @@ from typing import Optional
 
 from .commands import User, acting_as
 from .environment_marks import read_mark
-from .environment_place import Place
+from .environment_place import Place, mounted_in
 from .files import remove_file, sync_folder, write_file
 
 _AT_FDCWD = -100
@@ -161,12 +161,32 @@ def _settle(place: Place, what: Switch, user: User, actor: User) -> None:
 
 
 def remove_tree(path: str, user: User, actor: User) -> None:
-    """Remove a folder of the work folder; what is not the user's own in there needs the owner of the folder above."""
+    """Remove a folder of the work folder; what is not the user's own in there needs the owner of the folder above.
+
+    Raises ``OSError`` where a file system is mounted in there, whose content would go, too.
+    """
+    mounted = mounted_in(path)
+    if mounted:
+        raise OSError(errno.EBUSY, "A file system is mounted there; unmount it", mounted)
     with acting_as(user):
         shutil.rmtree(path, ignore_errors=True)
     if os.path.lexists(path):
         with acting_as(actor):
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=os.getuid() == 0)
+    if os.path.lexists(path):
+        _remove_as_root(path)
+
+
+def _remove_as_root(path: str) -> None:
+    """Remove what root has left in a folder of the user's, such as byte code.
+
+    The folder around it is held by a descriptor, and ``rmtree`` follows no link, so that nothing else can be put in its place.
+    """
+    descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        shutil.rmtree(f"/proc/self/fd/{descriptor}/{os.path.basename(path)}")
+    finally:
+        os.close(descriptor)
 
 
 def clean(place: Place, user: User) -> None:

@@ -14,9 +14,9 @@ from typing import Optional
 
 from .commands import EnvironmentFailure, Output, User, acting_as
 from .dist_info import installed_distributions
+from .environment_layout import python_of, sites_of
 from .gate_failure import GateFailure
 from .import_packages import modules_of, with_dependents
-from .virtual_environments import python_of, sites_of
 
 #: Seconds that one import may take.
 IMPORT_TIMEOUT = 60

@@ -9,11 +9,11 @@ import os
 from collections.abc import Sequence
 
 from .commands import EnvironmentFailure, User, acting_as
+from .environment_layout import python_of
 from .environments import Environment
 from .pip_runner import Pip
 from .problems import InvalidInput, Problem, show
 from .uv_runner import OLDEST, Uv, find_uv
-from .virtual_environments import python_of
 
 #: The files of the system in which pip finds settings; there are further ones of the user and of the environment.
 SETTINGS_OF_PIP = ("/etc/pip.conf", "/etc/xdg/pip/pip.conf")

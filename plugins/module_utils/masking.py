@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
 from urllib.parse import unquote
 
 _HIDDEN = "****"
@@ -58,3 +60,14 @@ def masked_value(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [masked_value(member) for member in value]
     return value
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` with every text such that it can be written as UTF-8: other bytes of a name are shown as ``\\xff``."""
+    if isinstance(value, str):
+        with suppress(UnicodeEncodeError):
+            return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {plain(key): plain(member) for key, member in value.items()}
+    return [plain(member) for member in value] if isinstance(value, (list, tuple)) else value

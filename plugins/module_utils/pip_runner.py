@@ -18,11 +18,14 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .commands import EnvironmentFailure, Output, User, acting_as, run
+from .dist_info import installed_distributions
+from .environment_layout import sites_of
 from .environment_lock import environment_key
 from .environments import Environment
 from .hard_links import break_link
 from .masking import masked, secrets_in
 from .names import normalised
+from .pep440 import parse_version
 from .pep508 import InvalidRequirement, parse_requirement
 
 #: Without a cache, since pip takes from it what it built of a source archive before, whatever a build makes now. Byte code is
@@ -200,7 +203,18 @@ class Pip:
         variables = index_variables(self._environment)
         if require_hashes:
             variables["PIP_REQUIRE_HASHES"] = "1"
-        self._change([*_INSTALL, "-r", self._written(lines)], variables)
+        self._change([*_INSTALL, *self._way_to_build(), "-r", self._written(lines)], variables)
+
+    def _way_to_build(self) -> list[str]:
+        """Return the option without which an old pip, where no ``wheel`` is installed, lets ``setup.py`` install.
+
+        Nothing would record the files then. pip 23.1 does of itself what the option asks for.
+        """
+        with acting_as(self._user):
+            found = installed_distributions(sites_of(self._virtualenv))
+        pip = found.get("pip", [])
+        old = len(pip) == 1 and parse_version(pip[0].version) < parse_version("23.1")
+        return ["--use-pep517"] if old and "wheel" not in found else []
 
     def uninstall(self, names: Sequence[str]) -> None:
         """Remove distributions. Raises :class:`PipFailure`."""

@@ -15,13 +15,13 @@ from typing import Any
 from .callable_signatures import differences, signature
 from .commands import EnvironmentFailure, User, acting_as
 from .dist_info import Distribution, installed_distributions
+from .environment_layout import sites_of
 from .gate_failure import GateFailure
 from .import_packages import Owners
 from .reference_resolution import FAILED, GONE, THERE, Answer, Answers, Question, Run, ask_environment
 from .reference_users import FileUses, uses_of_distributions, uses_of_sources
 from .source_names import Target
 from .source_uses import Use
-from .virtual_environments import sites_of
 
 #: How many missing references a message names.
 SHOWN = 10

@@ -88,7 +88,7 @@ def uses_of_sources(sources: Iterable[str], tops: Collection[str]) -> Users:
     files: list[FileUses] = []
     provided: set[str] = set()
     unread: list[str] = []
-    for file in source_files(sources):
+    for file in source_files(sources, unread):
         try:
             found = _scanned(file.path, partial(package_of, file.path), mentions)
         except UnreadableSource as error:

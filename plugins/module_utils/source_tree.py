@@ -11,6 +11,7 @@ import stat
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Optional
 
 #: Larger files are data that somebody wrote as Python.
 LARGEST = 8 << 20
@@ -30,8 +31,11 @@ class SourceFile:
     root: str
 
 
-def _walk(root: str) -> Iterator[SourceFile]:
-    for folder, folders, names in os.walk(root):
+def _walk(root: str, unread: list[str]) -> Iterator[SourceFile]:
+    def tell(error: OSError) -> None:
+        unread.append(f"{error.filename} was not checked for references: {error.strerror}")
+
+    for folder, folders, names in os.walk(root, onerror=tell):
         if "pyvenv.cfg" in names and folder != root:
             folders.clear()
             continue
@@ -41,15 +45,15 @@ def _walk(root: str) -> Iterator[SourceFile]:
                 yield SourceFile(os.path.join(folder, name), root)
 
 
-def source_files(sources: Iterable[str]) -> list[SourceFile]:
-    """Return the source files in folders, and the files among ``sources``, each once.
+def source_files(sources: Iterable[str], unread: Optional[list[str]] = None) -> list[SourceFile]:
+    """Return the source files in folders, and the files among ``sources``, each once; ``unread`` gets what could not be listed.
 
     Virtual environments, hidden folders, ``node_modules`` and ``__pycache__`` are left out; links to folders are not followed.
     """
     found: dict[str, SourceFile] = {}
     for source in sources:
         if os.path.isdir(source):
-            for file in _walk(source):
+            for file in _walk(source, [] if unread is None else unread):
                 found.setdefault(file.path, file)
         else:
             found.setdefault(source, SourceFile(source, os.path.dirname(source)))

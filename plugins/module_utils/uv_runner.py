@@ -19,10 +19,10 @@ from typing import Optional
 
 from .commands import SYSTEM_PATH, EnvironmentFailure, Output, User, acting_as, run
 from .dist_info import Distribution, installed_distributions
+from .environment_layout import sites_of
 from .environments import Environment
 from .names import normalised
 from .pip_runner import Pip, PipFailure, meaningful_lines, parse_conflicts
-from .virtual_environments import sites_of
 
 #: The oldest uv that has every option and variable used here.
 OLDEST = (0, 5, 0)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 import shlex
@@ -13,6 +12,7 @@ import shutil
 from collections.abc import Iterable
 
 from .commands import EnvironmentFailure, Output, User, acting_as
+from .environment_layout import configuration_of, python_of, sites_of
 from .environment_marks import GENERATION_FILE, JOURNAL_FILE
 from .environments import DEFAULT_PYTHON, Environment
 from .pip_runner import Pip, meaningful_lines
@@ -22,26 +22,6 @@ SEED = ("pip", "setuptools", "wheel")
 _PIP_FILES = re.compile(r"pip(?:-[^-]+\.dist-info)?\Z")
 _MARKS = {GENERATION_FILE, JOURNAL_FILE}
 _SHOWN = 3
-_PYTHON_VERSION = re.compile(r"\d+\.\d+")
-
-
-def python_of(virtualenv: str) -> str:
-    """Return the path of the environment's interpreter."""
-    return os.path.join(virtualenv, "bin", "python")
-
-
-def sites_of(virtualenv: str) -> list[str]:
-    """Return the ``site-packages`` folders that are there, whether its interpreter runs or not.
-
-    Those of another Python, which ``venv --upgrade`` leaves behind, are none.
-    """
-    said = _configuration(virtualenv)
-    version = _PYTHON_VERSION.match(said.get("version", "") or said.get("version_info", ""))
-    for name in (f"python{version[0]}", "python*") if version else ("python*",):
-        found = glob.glob(os.path.join(glob.escape(virtualenv), "lib*", name, "site-packages"))
-        if found:
-            break
-    return sorted({os.path.realpath(site) for site in found})
 
 
 def holds_environment(virtualenv: str) -> bool:
@@ -86,23 +66,18 @@ def _remove_matching(folders: Iterable[str], names: re.Pattern[str], user: User)
     remove_all(found, user)
 
 
-def _configuration(virtualenv: str) -> dict[str, str]:
-    """Return what ``pyvenv.cfg`` says; nothing where there is none."""
-    try:
-        with open(os.path.join(virtualenv, "pyvenv.cfg"), encoding="utf-8", errors="replace") as stream:
-            pairs = [line.partition("=") for line in stream]
-    except FileNotFoundError:
-        return {}
-    return {name.strip().lower(): value.strip() for name, _sign, value in pairs}
-
-
 def maker_of(environment: Environment) -> str:
     """Return the interpreter that makes an environment: the one that is named, else the one that made it before."""
     if environment.python:
         return environment.python
-    home = _configuration(environment.virtualenv).get("home", "")
+    home = configuration_of(environment.virtualenv).get("home", "")
     known = os.path.join(home, "python3") if home.startswith("/") else ""
     return known if known and os.access(known, os.X_OK) else DEFAULT_PYTHON
+
+
+def sees_system(virtualenv: str) -> bool:
+    """Whether an environment sees the distributions of the system (``--system-site-packages``)."""
+    return configuration_of(virtualenv).get("include-system-site-packages", "").lower() == "true"
 
 
 def _checked(pip: Pip, output: Output, what: str) -> None:
@@ -118,7 +93,7 @@ def make_environment(folder: str, final: str, python: str, user: User, pip: Pip)
     ``folder`` afterwards.
     """
     with acting_as(user):
-        shared = _configuration(final).get("include-system-site-packages", "").lower() == "true"
+        shared = sees_system(final)
     options = ["--system-site-packages"] if shared else []
     if pip.name != "pip" and pip.run([python, "-I", "-c", "import ensurepip"], {}).status:
         options.append("--without-pip")

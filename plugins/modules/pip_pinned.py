@@ -381,6 +381,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.environment_pre
 from ansible_collections.stability.baseline.plugins.module_utils.environment_reading import examine
 from ansible_collections.stability.baseline.plugins.module_utils.environment_runs import carry_out, roll_back
 from ansible_collections.stability.baseline.plugins.module_utils.environments import parse_environment
+from ansible_collections.stability.baseline.plugins.module_utils.masking import plain
 from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
 
 
@@ -439,7 +440,7 @@ def apply(environment, module, lock=None):
     units = module.params["stop_units"] or ()
     planned, outcome, pending = carried_out(environment, units, module.check_mode, lock)
     for warning in pending + outcome.warnings:
-        module.warn(warning)
+        module.warn(plain(warning))
     result = {
         "changed": outcome.changed or bool(pending),
         "virtualenv": environment.virtualenv or None,
@@ -463,8 +464,8 @@ def apply(environment, module, lock=None):
     if module._diff:
         result["diff"] = planned.diff(environment.subject)
     if outcome.failure is not None:
-        module.fail_json(msg=outcome.failure, **result)
-    return result
+        module.fail_json(msg=plain(outcome.failure), **plain(result))
+    return plain(result)
 
 
 def main():
@@ -483,7 +484,7 @@ def main():
             with locked(environment.subject) as lock:
                 result = apply(environment, module, lock)
     except (InvalidInput, EnvironmentFailure) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=plain(str(error)))
     except OSError as error:
         place = error.filename or environment.subject
         module.fail_json(msg=f"{place}: {error.strerror}. The next run brings what was begun into order.")

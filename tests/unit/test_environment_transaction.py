@@ -130,14 +130,25 @@ def test_a_folder_above_of_another_user_or_a_group(tmp_path: Path, monkeypatch: 
 
 def test_a_mount_point(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = tmp_path / "mountinfo"
-    mounts.write_text(f"1 2 0:3 / {place.parent.replace('t', chr(92) + '164')} rw - ext4 /dev/x rw\n")
-    assert environment_place._is_mount_point(place.parent, str(mounts))
-    assert not environment_place._is_mount_point(place.target, str(mounts))
-    monkeypatch.setattr(environment_place, "_is_mount_point", lambda _path: True)
+    mounts.write_text(f"1 2 0:3 / {place.target.replace('t', chr(92) + '164')}/data rw - ext4 /dev/x rw\n")
+    assert environment_place.mounted_in(place.target, str(mounts)) == f"{place.target}/data"
+    assert environment_place.mounted_in(f"{place.target}/data", str(mounts)) == f"{place.target}/data"
+    assert environment_place.mounted_in(f"{place.target}/dat", str(mounts)) == ""
+    monkeypatch.setattr(environment_place, "mounted_in", lambda path: path)
     assert refused(place) == (
         f'virtualenv: found "{place.final}", where a file system is mounted; expected a folder that can be renamed. '
         "Mount the folder above it, and let the environment be a plain folder in there."
     )
+    monkeypatch.setattr(environment_place, "mounted_in", lambda path: f"{path}/data")
+    assert refused(place) == (
+        f'virtualenv: found "{place.final}", in which a file system is mounted ({place.target}/data); expected a folder without '
+        "mount points: they would move away together with what is replaced. Mount it outside of the environment, and link to it."
+    )
+
+
+def test_a_name_that_leaves_no_room_for_the_work_folder(place: Place) -> None:
+    found = Place.of(f"{place.parent}/{'x' * 245}")
+    assert "a name that is too long; expected a name of at most 244 bytes" in refused(found)
 
 
 def test_what_is_in_the_way_of_the_work_folder(place: Place) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from matrix.closure import CORE, closure
 
 ROOT = Path(__file__).parents[2]

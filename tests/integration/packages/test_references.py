@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils.commands import current_user, run
 from ansible_collections.stability.baseline.plugins.module_utils.dist_info import installed_distributions
+from ansible_collections.stability.baseline.plugins.module_utils.environment_layout import sites_of
 from ansible_collections.stability.baseline.plugins.module_utils.import_packages import Owners
 from ansible_collections.stability.baseline.plugins.module_utils.reference_gate import (
     MissingReferences,
@@ -39,7 +40,6 @@ from ansible_collections.stability.baseline.plugins.module_utils.source_tree imp
     read_source,
     source_files,
 )
-from ansible_collections.stability.baseline.plugins.module_utils.virtual_environments import sites_of
 from pip_pinned_environments import FLASK, PYTHON, site_of
 
 from proofs import SEED, proof
