@@ -191,6 +191,13 @@ def written_after(distributions: Iterable[Distribution], moment: float) -> Itera
                     yield os.path.normpath(path)
 
 
+def dead_links(distribution: Distribution) -> list[str]:
+    """Return the paths of recorded files that are links to nothing, or to themselves, at which installers stop."""
+    folder = os.path.dirname(distribution.path)
+    paths = (os.path.join(folder, name) for name in listed_files(distribution))
+    return [path for path in paths if os.path.islink(path) and not os.path.exists(path)]
+
+
 def is_row(path: str, row: Row) -> bool:
     """Whether a file is the one that a row of ``RECORD`` describes."""
     return _is_as_recorded(path, row[1], row[2], FileHashes()) is True

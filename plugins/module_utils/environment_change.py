@@ -15,6 +15,7 @@ from typing import Optional
 from .commands import EnvironmentFailure, acting_as
 from .dist_info import (
     Distribution,
+    dead_links,
     installed_distributions,
     leftovers,
     listed_files,
@@ -133,6 +134,7 @@ class Change:
                 own = found.get(step.pin.name, [])
                 kept = removable(own)
                 stale += [one.path for one in own if one != kept]
+                stale += [path for one in own for path in dead_links(one)]
         remove_all(stale, self.user)
         if self.plan.finish:
             with acting_as(self.user):

@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,13 +28,12 @@ def environment_key(virtualenv: str) -> str:
 
 
 def _lock_folder() -> str:
-    """Return a folder that only the one as whom we act may write to, so that nobody else can hold or redirect a lock."""
+    """Return a folder that only the one as whom we act may write to, so that nobody else can hold or redirect a lock.
+
+    It is the same for every run: neither ``TMPDIR``, nor whether the user has a session just now, may decide.
+    """
     uid = os.geteuid()
-    parent = "/run" if uid == 0 else os.path.join("/run/user", str(uid))
-    if os.path.isdir(parent):
-        folder = os.path.join(parent, "stability-baseline")
-    else:
-        folder = os.path.join(tempfile.gettempdir(), f"stability-baseline-{uid}")
+    folder = "/run/stability-baseline" if uid == 0 else f"/tmp/stability-baseline-{uid}"
     os.makedirs(folder, mode=0o700, exist_ok=True)
     status = os.lstat(folder)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid or status.st_mode & 0o022:

@@ -51,7 +51,6 @@ class _Copy:
     def __init__(self, source: str, roots: Iterable[str]) -> None:
         self.source = source
         self.roots = tuple(f"{root}/" for root in {source, *roots})
-        self.chowns = os.geteuid() == 0
         self.outside: dict[str, str] = {}
         self.groups: dict[str, str] = {}
 
@@ -147,7 +146,7 @@ class _Copy:
     def _like(self, source: str, target: str) -> None:
         """Give ``target`` the owner, mode, times and extended attributes of ``source``."""
         status = os.lstat(source)
-        if self.chowns:
+        if os.geteuid() == 0:
             os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
         elif status.st_gid != os.lstat(target).st_gid:
             try:

@@ -74,6 +74,9 @@ def ask_interpreter(path: str, user: User) -> Interpreter:
 
 def runs_without_site(path: str, user: User, virtualenv: str) -> bool:
     """Whether the interpreter runs when nothing of the environment is run at its start, and the environment is of its version."""
-    output = run([path, "-I", "-S", "-B", "-c", "import sys; print('python%d.%d' % sys.version_info[:2])"], user)
+    try:
+        output = run([path, "-I", "-S", "-B", "-c", "import sys; print('python%d.%d' % sys.version_info[:2])"], user)
+    except EnvironmentFailure:
+        return False
     folder = os.path.join(virtualenv, "lib", output.stdout.strip() or "python", "site-packages")
     return output.status == 0 and os.path.isdir(folder)

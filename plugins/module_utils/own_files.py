@@ -56,7 +56,7 @@ def _importable(site: str, recorded: set[str]) -> Iterator[str]:
     """Yield what lies in a ``site-packages`` folder beside the distributions; what is inside of their packages is stray."""
     tops = {os.path.relpath(path, site).partition("/")[0] for path in recorded}
     for name in sorted(os.listdir(site)):
-        if name not in tops and name not in _LEFT_OUT and not _INFO.match(name):
+        if name not in tops and name not in _LEFT_OUT and not _INFO.match(name) and not is_compiled(name):
             yield name
 
 

@@ -9,24 +9,35 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pip_pinned_environments import (
+    COLLECTIONS,
     NOBODY,
     applied,
     changes,
     module,
-    process,
     refused,
     runs,
     site_of,
     tree,
-    wait_for,
     wheel,
     work_folder,
 )
 
 SH = "/bin/sh"
+#: Holds the lock of an environment for a moment, as a run of its owner does.
+HOLD = """
+import os, sys, time
+from ansible_collections.stability.baseline.plugins.module_utils import environment_lock
+os.setgroups([])
+os.setgid(int(sys.argv[2]))
+os.setuid(int(sys.argv[2]))
+with environment_lock.locked(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(3)
+"""
 
 
 def from_folder(folder):
@@ -35,9 +46,9 @@ def from_folder(folder):
 
 
 @pytest.fixture
-def wheels(tmp_path):
-    """A folder with two versions of `one`."""
-    folder = tmp_path / "wheels"
+def wheels(place):
+    """A folder with two versions of `one` that every user may read."""
+    folder = place / "wheels"
     for version in ("1", "2"):
         wheel(folder, "one", version)
     return folder
@@ -70,7 +81,7 @@ def test_a_mount_inside_of_it_is_refused_and_never_removed(bare_env, place, whee
         result = run_through(bare_env, wheels, "2", keep_generations=0)
         assert any("A file system is mounted there" in warning for warning in result["warnings"])
     finally:
-        mounts = [line.split()[1] for line in open("/proc/mounts") if str(place) in line]
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if str(place) in line]
         subprocess.run(["umount", *mounts], check=True)
     assert (data / "precious").read_text() == "x"
 
@@ -119,7 +130,7 @@ def test_what_prints_at_the_start_of_the_interpreter(bare_env, wheels, code):
 
 
 def test_what_stops_the_interpreter_at_its_start_is_no_reason_to_make_it_anew(bare_env, wheels):
-    (site_of(bare_env) / "sitecustomize.py").write_text("import os; os._exit(3)\n")
+    (site_of(bare_env) / "stop.pth").write_text("import os; os._exit(3)\n")
     assert "does not run: exit status 3" in refused(bare_env, pins=["one==1"], **from_folder(wheels))
 
 
@@ -180,7 +191,7 @@ def test_the_group_of_the_environment_stays(bare_template, place, wheels):
     configuration = home / "venv" / "pyvenv.cfg"
     configuration.chmod(0o640)
     before = {name: entry for name, entry in tree(home / "venv").items() if not name.startswith("lib/python")}
-    module(home / "venv", pins=["one==1"], **from_folder(wheels))
+    run_through(home / "venv", wheels, "1")
     found = [configuration, home / "venv", home / "venv" / "bin" / "activate", site_of(home / "venv") / "pip"]
     assert [path.stat().st_gid for path in found] == [group] * len(found)
     after = tree(home / "venv")
@@ -256,19 +267,15 @@ def test_what_was_written_into_a_shared_file_is_told_when_going_back(bare_env, t
 def test_an_owner_and_root_do_not_work_in_it_at_once(bare_template, place, wheels):
     home = place / "home"
     shutil.copytree(bare_template, home / "venv", symlinks=True)
-    (home / "hashes").mkdir()
     subprocess.run(["chown", "-hR", f"{NOBODY}:{NOBODY}", home], check=True)
-    ready = home / "ready"
-    slow = [SH, "-c", f"touch {ready}; sleep 3"]
-    prelude = f"import os; os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY}); os.environ['HOME'] = '/'\n"
-    options = {"pins": ["one==1"], "smoke_test": slow, **from_folder(wheels)}
-    for folder in (wheels, *wheels.parents[:-2]):
-        folder.chmod(folder.stat().st_mode | 0o055)
-    first = process(home / "venv", prelude=prelude, variables={"TMPDIR": "/tmp"}, **options)
-    wait_for(ready.exists, first)
-    second = module(home / "venv", pins=["one==2"], **from_folder(wheels))
-    assert '"changed": true' in first.communicate()[0]
-    assert changes(second)["one"] == ("1", "2", "version")
+    held = subprocess.Popen(
+        [sys.executable, "-c", HOLD, home / "venv", str(NOBODY)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
+    )
+    assert held.stdout.readline() == b"held\n"
+    result = run_through(home / "venv", wheels, "1")
+    assert result["changed"] and held.wait(0) == 0
 
 
 def test_an_import_that_leaves_a_process_behind_is_not_waited_for(bare_env, tmp_path):
@@ -279,15 +286,16 @@ def test_an_import_that_leaves_a_process_behind_is_not_waited_for(bare_env, tmp_
 
 
 def test_scripts_in_a_place_with_a_quote_in_its_name(bare_template, place, tmp_path):
-    virtualenv = place / "it's $here" / "venv"
+    virtualenv = place / "it's$here" / "venv"
     shutil.copytree(bare_template, virtualenv, symlinks=True)
     entry = {
         "one-1.dist-info/entry_points.txt": "[console_scripts]\nrun-one = one:main\n",
         "one.py": "def main():\n    print(1)\n",
     }
     wheel(tmp_path, "one", "1", files=entry)
-    result = module(virtualenv, pins=["one==1"], smoke_test=["run-one"], **from_folder(tmp_path))
-    assert result["smoke_tested"], result
+    result = module(virtualenv, pins=["one==1"], smoke_test=[SH, "-c", "run-one"], **from_folder(tmp_path))
+    assert not result.get("failed"), result["msg"]
+    assert result["smoke_tested"]
 
 
 def test_conflicts_of_the_system_are_not_those_of_a_new_environment(place, tmp_path):
