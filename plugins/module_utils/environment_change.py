@@ -186,8 +186,10 @@ class Change:
     def _relocate(self) -> None:
         """Let everything in the copy name the path that it will have."""
         found = self._distributions()
+        built = [one for step in self.plan.steps for one in found.get(step.pin.name, ())] if self.pip.built else []
         with acting_as(self.user):
-            relocate(self.place.staged, self.place.final, self.sites, [one for own in found.values() for one in own])
+            everything = [one for own in found.values() for one in own]
+            relocate(self.place.staged, self.place.final, self.sites, everything, built)
 
     def _compile(self) -> None:
         """Make byte code of what was installed, with the path that it will have."""

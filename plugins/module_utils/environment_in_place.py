@@ -10,6 +10,7 @@ made in a virtual environment that holds the same distributions, and goes throug
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -174,10 +175,20 @@ def _copy(entry: os.DirEntry[str], target: str) -> None:
     if os.path.lexists(target) or entry.name == "__pycache__":
         return
     if entry.is_dir():
-        # Byte code would name the place that it was compiled at.
-        shutil.copytree(entry.path, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    else:
+        shutil.copytree(entry.path, target, symlinks=True, ignore=_left_out)
+    elif entry.is_file():
         shutil.copy2(entry.path, target)
+
+
+def _left_out(folder: str, names: Sequence[str]) -> set[str]:
+    """Return what is not copied: byte code, which would name where it was compiled, and what is neither file, folder nor link."""
+    paths = {name: os.path.join(folder, name) for name in names}
+    odd = {name for name, path in paths.items() if os.path.lexists(path) and not _is_plain(path)}
+    return odd | ({"__pycache__"} & set(names))
+
+
+def _is_plain(path: str) -> bool:
+    return os.path.islink(path) or os.path.isfile(path) or os.path.isdir(path)
 
 
 class _InPlace:
@@ -228,6 +239,18 @@ class _InPlace:
             check_installed(self.steps, installed)
         self.outcome.commands += pip.commands
 
+    def _where_it_is(self, text: str) -> str:
+        """Return a text that names files of the rehearsal with the files that they are copies of."""
+
+        def real(copied: re.Match[str]) -> str:
+            paths = [os.path.join(folder, copied[1]) for folder in self.interpreter.searched]
+            return next(filter(os.path.lexists, paths), paths[0])
+
+        for name in ("old", "new"):
+            for site in sites_of(os.path.join(self.temporary, name)):
+                text = re.sub(re.escape(site) + r"/([^\s:,]+)", real, text)
+        return text
+
     def execute(self) -> Outcome:
         """Rehearse, then install; a failure is part of the outcome."""
         failing = "Nothing was changed."
@@ -238,7 +261,10 @@ class _InPlace:
         except PipFailure as failure:
             self.outcome.failure = f"pip failed:\n{failure}\n{failing}"
         except EnvironmentFailure as failure:
-            self.outcome.failure = f"{failure}\n{failing}"
+            self.outcome.failure = self._where_it_is(f"{failure}\n{failing}")
+        self.outcome.warnings = [self._where_it_is(warning) for warning in self.outcome.warnings]
+        for missing in self.outcome.missing_references:
+            missing["source"] = self._where_it_is(missing["source"])
         self.outcome.changed = self.outcome.failure is None or self._versions() != self.before
         if self.outcome.changed:
             self.outcome.warnings.append(IN_PLACE.format(self.environment.interpreter))

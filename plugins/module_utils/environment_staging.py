@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import Optional
 
 from .commands import EnvironmentFailure, User, acting_as
-from .dist_info import Distribution, Row, installed_distributions, is_compiled, is_row
+from .dist_info import Distribution, Row, installed_distributions, is_compiled, is_row, listed_files
 from .environment_layout import sites_of
 from .environment_marks import GENERATION_FILE, JOURNAL_FILE
 from .environment_place import Place
@@ -303,8 +303,14 @@ def _replace(path: str, content: bytes, mode: Optional[int] = None) -> None:
     os.rename(waiting, path)
 
 
-def _candidates(staged: str, sites: Sequence[str]) -> Iterable[str]:
-    """Yield the paths of the files in which installers write the path of the environment."""
+def _candidates(staged: str, sites: Sequence[str], built: Iterable[Distribution]) -> Iterable[str]:
+    """Yield the paths of the files in which installers write the path of the environment, and of those that were built for it."""
+    for distribution in built:
+        folder = os.path.dirname(distribution.path)
+        for name in listed_files(distribution):
+            path = os.path.normpath(os.path.join(folder, name))
+            if path.startswith(f"{staged}/lib") and not is_compiled(path) and os.path.lexists(path):
+                yield path
     yield os.path.join(staged, "pyvenv.cfg")
     programs = os.path.join(staged, "bin")
     for folder, wanted in ((programs, ("",)), *((site, _EDITED) for site in sites)):
@@ -313,19 +319,26 @@ def _candidates(staged: str, sites: Sequence[str]) -> Iterable[str]:
                 yield os.path.join(folder, name)
 
 
-def relocate(staged: str, final: str, sites: Sequence[str], distributions: Iterable[Distribution]) -> list[str]:
+def relocate(
+    staged: str,
+    final: str,
+    sites: Sequence[str],
+    distributions: Iterable[Distribution],
+    built: Iterable[Distribution] = (),
+) -> list[str]:
     """Let everything in the copy that names its path name the final one; return the paths of what was rewritten.
 
-    ``RECORD`` of the distributions is brought up to date. Called as the user.
+    ``RECORD`` of the distributions is brought up to date; ``built`` are those that may name it anywhere. What is no text is left
+    as it is. Called as the user.
     """
     rewritten: dict[str, bytes] = {}
-    for path in _candidates(staged, sites):
+    for path in dict.fromkeys(_candidates(staged, sites, built)):
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_TEXT:
             continue
         with open(path, "rb") as stream:
             content = stream.read()
-        if os.fsencode(staged) in content:
+        if os.fsencode(staged) in content and b"\0" not in content:
             rewritten[path] = _final_text(content, staged, final)
             _replace(path, rewritten[path])
     for distribution in distributions if rewritten else ():

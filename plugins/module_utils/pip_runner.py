@@ -35,6 +35,8 @@ _INSTALL = (
     *("--no-cache-dir", "--no-compile"),
 )
 _MOST_LINES = 20
+#: What pip and uv say of something that they build.
+BUILT = re.compile(r"^\s*(?:Building wheel|Running setup\.py|Built |Building )", re.MULTILINE)
 #: What pip says beside the point.
 _NOISE = re.compile(
     r"(?:\[notice\]|DEPRECATION:|WARNING: (?:Running pip as|The script|There was an error checking|You are using))"
@@ -161,6 +163,8 @@ class Pip:
         proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
         self._secrets = secrets_in([*addresses, *proxies])
         self.commands: list[str] = []
+        #: Whether something was built from its source, which may have been told where it is built for.
+        self.built = False
 
     def masked(self, text: str) -> str:
         """Return ``text`` without credentials."""
@@ -186,6 +190,7 @@ class Pip:
         self._break_links()
         argv = [self._python, "-I", "-B", "-m", "pip", *arguments]
         output = self.run(argv, {"PIP_NO_COLOR": "1", "PIP_USER": "0", **variables})
+        self.built = self.built or BUILT.search(output.stdout + output.stderr) is not None
         if output.status:
             raise PipFailure(self.masked(meaningful_lines(output)) or f"pip ended with status {output.status}.")
 

@@ -9,7 +9,6 @@ so uv installs into an empty folder, and what it made there is moved into place:
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 import shutil
@@ -18,11 +17,11 @@ from contextlib import suppress
 from typing import Optional
 
 from .commands import SYSTEM_PATH, EnvironmentFailure, Output, User, acting_as, run
-from .dist_info import Distribution, installed_distributions
+from .dist_info import Distribution, installed_distributions, listed_files
 from .environment_layout import sites_of
 from .environments import Environment
 from .names import normalised
-from .pip_runner import Pip, PipFailure, meaningful_lines, parse_conflicts
+from .pip_runner import BUILT, Pip, PipFailure, meaningful_lines, parse_conflicts
 
 #: The oldest uv that has every option and variable used here.
 OLDEST = (0, 5, 0)
@@ -135,15 +134,11 @@ def move_into(source: str, target: str) -> None:
 
 def compiled_files(distribution: Distribution) -> list[str]:
     """Return the byte code of the modules of a distribution, which uv leaves where other distributions have some, too."""
-    record = os.path.join(distribution.path, "RECORD")
-    if not os.path.isfile(record):
-        return []
     stems: dict[str, set[str]] = {}
-    with open(record, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        for row in csv.reader(stream):
-            folder, name = os.path.split(row[0] if row else "")
-            if name.endswith(".py"):
-                stems.setdefault(folder, set()).add(name[:-3])
+    for path in listed_files(distribution):
+        folder, name = os.path.split(path)
+        if name.endswith(".py"):
+            stems.setdefault(folder, set()).add(name[:-3])
     found = []
     for folder, names in stems.items():
         cache = os.path.join(os.path.dirname(distribution.path), folder, "__pycache__")
@@ -188,6 +183,7 @@ class Uv(Pip):
     def _change(self, arguments: Sequence[str], variables: Mapping[str, str]) -> None:
         self._break_links()
         output = self._uv(arguments, variables)
+        self.built = self.built or BUILT.search(output.stdout + output.stderr) is not None
         if output.status:
             raise PipFailure(self.masked(meaningful_lines(output)) or f"uv ended with status {output.status}.")
 
