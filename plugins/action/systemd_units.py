@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action.normal import ActionModule as RunModule
-from ansible_collections.stability.baseline.plugins.action.preflight import checked_lists
+from ansible_collections.stability.baseline.plugins.plugin_utils.checked_lists import checked_lists
 
 
 class ActionModule(RunModule):

@@ -4,7 +4,8 @@
 """Gate: who may import whom.
 
 The core (``plugins/module_utils``) imports the standard library, as far as every Python from 3.9 on has it, and itself.
-Modules import ansible's ``module_utils`` and the core; other plugins all of ansible and the core. Nobody imports modules.
+Modules import ansible's ``module_utils`` and the core; other plugins all of ansible, the core, and what they share in
+``plugins/plugin_utils``. Nobody imports modules.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .findings import Finding, Tree
 
 _COLLECTION = "ansible_collections.stability.baseline."
 _CORE = f"{_COLLECTION}plugins.module_utils"
+_SHARED = f"{_COLLECTION}plugins.plugin_utils"
 _FACES = tuple(f"{_COLLECTION}plugins.{kind}" for kind in ("modules", "action"))
 #: Not in every Python from 3.9 to 3.14, so the core must do without.
 _NEWER = {"annotationlib", "compression", "tomllib"}
@@ -123,8 +125,9 @@ def _core_file(tree: Tree, path: str, syntax: ast.AST, imports: list[Import]) ->
 
 
 def _face_file(path: str, imports: list[Import]) -> list[Finding]:
-    allowed = "ansible.module_utils" if path.startswith("plugins/modules/") else "ansible"
-    packages = (allowed, _CORE, *_FACES)
+    of_module = path.startswith("plugins/modules/")
+    allowed = "ansible.module_utils" if of_module else "ansible"
+    packages = (allowed, _CORE, *_FACES, *(() if of_module else (_SHARED,)))
     return [
         Finding(
             path, one.line, f"an import of {one.name}", f"the standard library, {allowed} or the core", "Do without it"

@@ -13,7 +13,7 @@ from pathlib import Path
 PLUGINS = "plugins"
 CORE = f"{PLUGINS}/module_utils"
 #: What ansible itself reads for a module, whatever it imports.
-_FACES = ("modules/{name}.py", "action/{name}.py", "doc_fragments/*")
+_FACES = ("modules/{name}.py", "action/{name}.py", "doc_fragments/*", "plugin_utils/*")
 
 
 def closure(root: Path, modules: Iterable[str]) -> list[str]:

@@ -69,6 +69,11 @@ def test_what_an_installer_wrote(tmp_path: Path, body: str, origin: DirectUrl) -
         (WHEEL, [], DirectUrl(WHEEL.replace("f/", "g/")), False),
         ("https://x.org/a-1%2Bb-py3-none-any.whl", [], DirectUrl("https://x.org/a-1+b-py3-none-any.whl"), True),
         (WHEEL, [], DirectUrl(f"{WHEEL}#sha256={A}"), True),
+        # uv records an address as RFC 3986 would have it.
+        ("https://x.org:443/./f/../a-1-py3-none-any.whl", [], DirectUrl("HTTPS://X.org/a-1-py3-none-any.whl"), True),
+        ("file:///w/./a-1-py3-none-any.whl", [], DirectUrl("file://localhost/w/a-1-py3-none-any.whl"), True),
+        ("https://x.org:8443/a-1-py3-none-any.whl", [], DirectUrl("https://x.org/a-1-py3-none-any.whl"), False),
+        ("https://x.org:port/a-1-py3-none-any.whl", [], DirectUrl("https://x.org/a-1-py3-none-any.whl"), False),
         (WHEEL, [], DirectUrl(""), False),
     ],
 )

@@ -10,6 +10,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.masking import 
     has_credentials,
     masked,
     masked_value,
+    plain,
     secrets_in,
 )
 
@@ -24,6 +25,11 @@ from ansible_collections.stability.baseline.plugins.module_utils.masking import 
         ("https://me:abc@example.org", set()),
         ("https://me:p@ss-word@example.org", {"p@ss-word"}),
         ("/opt/wheels@home", set()),
+        ("https://me:pass'word@example.org", {"pass'word"}),
+        ("https://example.org/s3cr3tT0k3nOf1t/python/simple/", set()),
+        ("https://example.org/s3cr3tT0k3nOf1tsOwn/python/simple/", {"s3cr3tT0k3nOf1tsOwn"}),
+        ("https://example.org/simple?key=s3cr3tT0k3nOf1tsOwn", {"s3cr3tT0k3nOf1tsOwn"}),
+        ("https://example.org/a-long-name-of-a-team/simple", set()),
     ],
 )
 def test_secrets_of_an_address(address: str, secrets: set[str]) -> None:
@@ -49,3 +55,8 @@ def test_addresses_and_secrets_are_masked() -> None:
 def test_texts_inside_a_value_are_masked() -> None:
     value = {"index_url": ["https://me:s3cret@example.org", 1], "https://t0ken@x": None}
     assert masked_value(value) == {"index_url": ["https://****@example.org", 1], "https://****@x": None}
+
+
+def test_what_cannot_be_written_as_utf_8_is_shown_by_its_bytes() -> None:
+    value = {"f\udcff": ["\ud800", ("a", 1)], "é": None}
+    assert plain(value) == {"f\\xff": ["\\ud800", ["a", 1]], "é": None}

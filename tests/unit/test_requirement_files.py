@@ -58,6 +58,8 @@ def test_files_are_found_beside_the_file_that_names_them(tmp_path: Path, line: s
         ({"top.txt": "-c limits.txt\na==1.0", "limits.txt": f"a==1 --hash=sha256:{A}"}, [f"a==1.0 --hash=sha256:{A}"]),
         ({"top.txt": "--constraint=limits.txt\na", "limits.txt": "-r more.txt", "more.txt": "a==1"}, ["a==1"]),
         ({"top.txt": "-c limits.txt\na==1", "limits.txt": "a==1.0.0"}, ["a==1"]),
+        # The hash of the line holds for the version of the constraint.
+        ({"top.txt": f"-c limits.txt\na --hash=sha256:{A}", "limits.txt": "a==1"}, [f"a==1 --hash=sha256:{A}"]),
         ({"top.txt": "a; sys_platform == 'win32'\nb==1"}, ["b==1"]),
         ({"top.txt": "a\n-c l.txt", "l.txt": "a==1; python_version < '3'\na==2; python_version > '3'"}, ["a==2"]),
         (

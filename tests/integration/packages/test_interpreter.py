@@ -24,7 +24,9 @@ def plain(host, tmp_path_factory, wheelhouse):
     wheel(folder, "one", "1")
     wheel(folder, "one", "2")
     wheel(folder, "one", "3", {"one.py": "import nothing_of_that_name\n"})
+    wheel(folder, "one", "4", {"one.py": "other = 1\n"})
     wheel(folder, "two", "1", requires=["one<3"])
+    wheel(folder, "uses", "1", {"uses.py": "import one\n\ndef version():\n    return one.version\n"}, requires=["one"])
     (pip,) = wheelhouse.glob("pip-*.whl")
     (folder / pip.name).write_bytes(pip.read_bytes())
     put_wheels(host, folder, WHEELS)
@@ -96,9 +98,20 @@ def test_what_fails_in_the_rehearsal_changes_nothing(host, plain):
         failed = change(host, "one==3", **options)
         assert failed["msg"].startswith(said) and failed["msg"].endswith("\nNothing was changed."), failed["msg"]
         assert not failed["changed"]
-    missing = change(host, "one==4")
+    missing = change(host, "one==5")
     assert missing["msg"].startswith("pip failed:\n") and missing["msg"].endswith("\nNothing was changed.")
     assert before == host.check(f"find {FOLDER} -name __pycache__ -prune -o -type f -printf '%p %s %T@\\n' | sort")
+
+
+def test_the_rehearsal_names_what_it_copied_and_takes_no_notice_of_odd_files(host, plain):
+    assert not change(host, "one==1").get("failed")
+    site = host.check([PYTHON, "-c", "import one, os; print(os.path.dirname(one.__file__))"]).strip()
+    host.check(f"cd {site} && ln -sfn nowhere dangling && mkdir -p pack && rm -f pack/fifo && mkfifo pack/fifo")
+    assert not change(host, "one==2", "uses==1").get("failed")
+    failed = change(host, "one==4", pip_check="ignore")
+    assert f"{site}/uses.py:4" in failed["msg"] and "/stability-pip-" not in failed["msg"], failed["msg"]
+    assert {missing["source"] for missing in failed["missing_references"]} == {f"{site}/uses.py"}
+    assert host.check([PYTHON, "-c", "import one; print(one.version)"]) == "2\n"
 
 
 def test_a_python_of_a_virtual_environment_is_refused(host, plain):

@@ -307,3 +307,37 @@ def test_conflicts_of_the_system_are_not_those_of_a_new_environment(place, tmp_p
     result = module(virtualenv, python=python, pins=["one==1"], pip_check="new", **from_folder(tmp_path))
     assert result["changed"], result["msg"]
     assert result["conflicts"]["before"] == result["conflicts"]["after"]
+
+
+LEGACY = """
+import sys
+from setuptools import setup
+with open("one.py", "w") as stream:
+    stream.write(f"python = {sys.executable!r}\\nprefix = {sys.prefix!r}\\n")
+setup(name="one", version="1", py_modules=["one"])
+"""
+
+
+def test_what_only_setup_py_builds_names_the_environment(bare_env, place):
+    """Debian 12's pip would let setup.py install it, and nothing would record its files."""
+    source = place / "one-1"
+    source.mkdir()
+    (source / "setup.py").write_text(LEGACY)
+    shutil.make_archive(str(source), "gztar", place, source.name)
+    result = applied(bare_env, pins=["one==1"], find_links=[str(place)])
+    assert changes(result) == {"one": (None, "1", "missing")}
+    found = runs(bare_env, "import one; print(one.python, one.prefix)")
+    assert found == f"{bare_env}/bin/python {bare_env}"
+
+
+def test_sources_that_may_not_be_read_are_told(bare_template, place):
+    wheel(place / "wheels", "one", "1", files={"one.py": "old = 1\n"})
+    wheel(place / "wheels", "one", "2", files={"one.py": "new = 1\n"})
+    shutil.copytree(bare_template, place / "home" / "venv", symlinks=True)
+    subprocess.run(["chown", "-hR", f"{NOBODY}:{NOBODY}", place / "home"], check=True)
+    closed = place / "src" / "closed"
+    closed.mkdir(parents=True)
+    (closed / "app.py").write_text("import one\none.old\n")
+    closed.chmod(0o700)
+    result = run_through(place / "home" / "venv", place / "wheels", "1", "2", sources=[str(place / "src")])
+    assert result["warnings"] == [f"{closed} was not checked for references: Permission denied"]
