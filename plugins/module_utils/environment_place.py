@@ -188,7 +188,7 @@ def check_place(environment: Environment, place: Place, user: User) -> None:
             environment,
             place,
             "a name that is too long",
-            f"a name of at most {_LONGEST_NAME - len(work_folder_of('/'))} bytes",
+            f"a name of at most {_LONGEST_NAME - len(os.path.basename(work_folder_of('/')))} bytes",
             "Choose a shorter one: the work folder beside it has a longer name",
         )
     mounted = mounted_in(place.target) if os.path.lexists(place.target) else ""

@@ -237,7 +237,7 @@ def test_scripts_for_the_gates_start_the_copy(place: Place) -> None:
     write_gate_scripts(place, str(copy))
     (script,) = (copy / ".stability-gate").iterdir()
     assert script.name == "tool"
-    assert script.read_text() == f"#!/bin/sh\n'''exec' {copy}/bin/python \"$0\" \"$@\"\n' '''\nprint(1)\n"
+    assert script.read_text() == f"#!/bin/sh\n'''exec' \"{copy}/bin/python\" \"$0\" \"$@\"\n' '''\nprint(1)\n"
 
 
 @pytest.mark.parametrize("number", [1, 250])

@@ -171,8 +171,8 @@ def test_a_command_that_leaves_a_process_behind_does_not_hold_the_run(monkeypatc
     monkeypatch.setattr(health, "_COMMAND_TRY", 1.0)
     began = time.monotonic()
     command = ("/bin/sh", "-c", "setsid sleep 8 & exit 0")
-    assert ask(Health(command=command), ME) == "/bin/sh did not end within 1 seconds and was killed"
-    assert time.monotonic() - began < 5
+    assert ask(Health(command=command), ME) == ""
+    assert time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -209,8 +209,8 @@ def test_byte_code_of_a_distribution(tmp_path: Path) -> None:
     for name in names:
         (cache / name).touch()
     (tmp_path / "part" / "__pycache__" / "a.cpython-311.pyc").touch()
+    assert compiled_files(Distribution("one", "1", str(info), False)) == []
     distribution = Distribution("one", "1", str(info), True)
-    assert compiled_files(distribution) == []
     (info / "RECORD").write_text("one.py,,\npart/a.py,,\npart/b.txt,,\nnowhere/c.py,,\n")
     found = {os.path.relpath(path, tmp_path) for path in compiled_files(distribution)}
     assert found == {f"__pycache__/{name}" for name in names[:2]} | {"part/__pycache__/a.cpython-311.pyc"}
