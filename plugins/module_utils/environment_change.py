@@ -118,7 +118,7 @@ class Change:
             )
         self.sites = list(observed.sites)
         if there:
-            carry_over(self.place, self.user, self.sites[0])
+            self.links = {**self.links, **carry_over(self.place, self.user, self.sites[0])}
         self.compiled |= set(observed.distributions)
 
     def _distributions(self) -> dict[str, list[Distribution]]:
@@ -133,9 +133,10 @@ class Change:
             for step in self.plan.steps:
                 own = found.get(step.pin.name, [])
                 kept = removable(own)
-                stale += [one.path for one in own if one != kept]
+                # The links first: one may lie in a folder that goes.
                 stale += [path for one in own for path in dead_links(one)]
-        remove_all(stale, self.user)
+                stale += [one.path for one in own if one != kept]
+        remove_all(dict.fromkeys(stale), self.user)
         if self.plan.finish:
             with acting_as(self.user):
                 remove_file(os.path.join(self.place.staged, JOURNAL_FILE))

@@ -200,8 +200,11 @@ def copy_settings(place: Place, user: User) -> dict[str, str]:
     return copy_environment(place, user, without=_MADE)
 
 
-def carry_over(place: Place, user: User, site: str) -> None:
-    """Copy what users have put where ``venv`` and installers write into a copy that was made anew; ``site`` is its own."""
+def carry_over(place: Place, user: User, site: str) -> dict[str, str]:
+    """Copy what users have put where ``venv`` and installers write into a copy that was made anew; ``site`` is its own.
+
+    Returns the links to folders outside, as :func:`copy_environment` does.
+    """
     copy = _Copy(place.target, (place.final,))
     with acting_as(user):
         sites = sites_of(place.target)
@@ -213,6 +216,7 @@ def carry_over(place: Place, user: User, site: str) -> None:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             copy.one(source, target)
     copy.give_groups(user)
+    return copy.outside
 
 
 def put_links(links: Mapping[str, str], place: Place, user: User) -> None:

@@ -70,7 +70,7 @@ def to_carry_over(
     recorded, found = recorded_paths(distributions), {}
     for site in sites:
         found.update({os.path.join(site, name): os.path.join(new_site, name) for name in _importable(site, recorded)})
-    for folder in ("bin", "etc", "include", "share"):
+    for folder in ("bin", "include", "share"):
         path = os.path.join(virtualenv, folder)
         for entry in _walk(path, recorded) if os.path.isdir(path) and not os.path.islink(path) else ():
             if folder != "bin" or not _PROGRAMS.match(entry.name):

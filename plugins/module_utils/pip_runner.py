@@ -25,7 +25,7 @@ from .environments import Environment
 from .hard_links import break_link
 from .masking import masked, secrets_in
 from .names import normalised
-from .pep440 import parse_version
+from .pep440 import is_version, parse_version
 from .pep508 import InvalidRequirement, parse_requirement
 
 #: Without a cache, since pip takes from it what it built of a source archive before, whatever a build makes now. Byte code is
@@ -218,7 +218,8 @@ class Pip:
         with acting_as(self._user):
             found = installed_distributions(sites_of(self._virtualenv))
         pip = found.get("pip", [])
-        old = len(pip) == 1 and parse_version(pip[0].version) < parse_version("23.1")
+        version = pip[0].version if len(pip) == 1 else ""
+        old = is_version(version) and parse_version(version) < parse_version("23.1")
         return ["--use-pep517"] if old and "wheel" not in found else []
 
     def uninstall(self, names: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ def plain(host, tmp_path_factory, wheelhouse):
     wheel(folder, "one", "3", {"one.py": "import nothing_of_that_name\n"})
     wheel(folder, "one", "4", {"one.py": "other = 1\n"})
     wheel(folder, "two", "1", requires=["one<3"])
+    wheel(folder, "three", "1")
     wheel(folder, "uses", "1", {"uses.py": "import one\n\ndef version():\n    return one.version\n"}, requires=["one"])
     (pip,) = wheelhouse.glob("pip-*.whl")
     (folder / pip.name).write_bytes(pip.read_bytes())
@@ -112,6 +113,18 @@ def test_the_rehearsal_names_what_it_copied_and_takes_no_notice_of_odd_files(hos
     assert f"{site}/uses.py:4" in failed["msg"] and "/stability-pip-" not in failed["msg"], failed["msg"]
     assert {missing["source"] for missing in failed["missing_references"]} == {f"{site}/uses.py"}
     assert host.check([PYTHON, "-c", "import one; print(one.version)"]) == "2\n"
+
+
+def test_conflicts_of_the_system_are_not_those_of_an_environment_that_sees_it(host, plain):
+    """One without pip is made anew; the conflict was there before."""
+    assert not change(host, "two==1", pip_check="ignore", imports="ignore").get("failed")
+    host.check([PYTHON, "-m", "pip", "uninstall", "--yes", "--quiet", "one"])
+    host.check([PYTHON, "-m", "venv", "--system-site-packages", "--without-pip", "/opt/sees/venv"])
+    arguments = {"virtualenv": "/opt/sees/venv", "python": PYTHON, "pins": ["three==1"], "installer": "pip"}
+    result = host.module("pip_pinned", {**arguments, "find_links": [WHEELS], "no_index": True})
+    assert not result.get("failed"), result["msg"]
+    conflict = "two 1 requires one, which is not installed."
+    assert conflict in result["conflicts"]["before"] and conflict in result["conflicts"]["after"]
 
 
 def test_a_python_of_a_virtual_environment_is_refused(host, plain):

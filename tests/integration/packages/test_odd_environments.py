@@ -111,6 +111,7 @@ def test_what_users_added_is_carried_over_when_it_is_made_anew(bare_env, wheels)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("mine = 1\n")
     (bare_env / "bin" / "manage").chmod(0o755)
+    (site / "source").symlink_to(wheels)
     (site / "stray.pyc").write_bytes(b"x")
     for name in os.listdir(bare_env / "bin"):
         if name.startswith("python"):
@@ -118,6 +119,7 @@ def test_what_users_added_is_carried_over_when_it_is_made_anew(bare_env, wheels)
     result = run_through(bare_env, wheels, "2")
     assert result["created"] and changes(result)["one"] == ("1", "2", "interpreter changed")
     assert [path.read_text() for path in added] == ["mine = 1\n"] * len(added)
+    assert os.readlink(site / "source") == str(wheels)
     assert os.access(bare_env / "bin" / "manage", os.X_OK) and not (site / "stray.pyc").exists()
     assert runs(bare_env, "import one, settings, mine; print(one.version, mine.mine)") == "2 1"
 
@@ -296,17 +298,6 @@ def test_scripts_in_a_place_with_a_quote_in_its_name(bare_template, place, tmp_p
     result = module(virtualenv, pins=["one==1"], smoke_test=[SH, "-c", "run-one"], **from_folder(tmp_path))
     assert not result.get("failed"), result["msg"]
     assert result["smoke_tested"]
-
-
-def test_conflicts_of_the_system_are_not_those_of_a_new_environment(place, tmp_path):
-    """What the system has of its own is seen by an environment that is made with --system-site-packages."""
-    virtualenv = place / "venv"
-    python = sys.executable
-    subprocess.run([python, "-m", "venv", "--system-site-packages", "--without-pip", virtualenv], check=True)
-    wheel(tmp_path, "one", "1")
-    result = module(virtualenv, python=python, pins=["one==1"], pip_check="new", **from_folder(tmp_path))
-    assert result["changed"], result["msg"]
-    assert result["conflicts"]["before"] == result["conflicts"]["after"]
 
 
 LEGACY = """
