@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Optional, Union
 
 #: Where programs are looked for, whatever our own process has.
@@ -49,6 +50,19 @@ def user_named(name: str) -> Optional[User]:
         return _user(pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name))
     except KeyError:
         return None
+
+
+def user_in_group(name: str) -> Optional[User]:
+    """Return the user of ``user`` or ``user:group``, with that group as the first; ``None`` when the host has none of the two."""
+    account, _colon, group = name.partition(":")
+    user = user_named(account)
+    if user is None or not group:
+        return user
+    try:
+        gid = (grp.getgrgid(int(group)) if group.isdigit() else grp.getgrnam(group)).gr_gid
+    except KeyError:
+        return None
+    return replace(user, gid=gid, groups=tuple(dict.fromkeys((gid, *user.groups))))
 
 
 def user_with(uid: int, gid: int) -> User:

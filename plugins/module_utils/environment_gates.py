@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from .commands import SYSTEM_PATH, EnvironmentFailure, acting_as
+from .commands import SYSTEM_PATH, EnvironmentFailure, User, acting_as
 from .environment_layout import python_of
 from .environment_outcome import Outcome
 from .environment_place import Place
@@ -18,9 +19,9 @@ from .environment_reading import Examined, check_locked
 from .environment_staging import GATE_SCRIPTS, remove_gate_scripts, write_gate_scripts
 from .environments import PYTHON_PLACEHOLDER, Environment
 from .gate_failure import GateFailure
-from .import_gate import ImportFailure, check_imports
+from .import_gate import ImportFailure, Run, check_imports
 from .pep440 import same_version
-from .pip_runner import Pip, last_lines, new_conflicts
+from .pip_runner import Pip, Worker, last_lines, new_conflicts, workspace
 from .reference_gate import MissingReferences, check_references
 
 #: Seconds that the smoke test may take.
@@ -45,6 +46,14 @@ class Candidate:
     def changed(self) -> set[str]:
         """The names of the distributions that were changed."""
         return {step.pin.name for step in self.examined.plan.steps}
+
+
+@dataclass(frozen=True)
+class _Executor:
+    """As whom the gates execute what was installed, and how."""
+
+    user: User
+    run: Run
 
 
 def check_installed(steps: Iterable[Step], installed: Mapping[str, Installed]) -> None:
@@ -84,10 +93,10 @@ def _check_conflicts(candidate: Candidate, outcome: Outcome) -> None:
         )
 
 
-def _check_imports(candidate: Candidate, outcome: Outcome) -> None:
+def _check_imports(candidate: Candidate, executor: _Executor, outcome: Outcome) -> None:
     mode, old, new = candidate.environment.imports, candidate.old, candidate.new
     try:
-        report = check_imports(mode, old, new, candidate.changed, candidate.examined.user, candidate.pip.run)
+        report = check_imports(mode, old, new, candidate.changed, executor.user, executor.run)
     except ImportFailure as failure:
         outcome.failed_imports = failure.report.failed
         outcome.warnings += failure.report.warnings
@@ -95,12 +104,12 @@ def _check_imports(candidate: Candidate, outcome: Outcome) -> None:
     outcome.warnings += report.warnings
 
 
-def _check_references(candidate: Candidate, outcome: Outcome) -> None:
+def _check_references(candidate: Candidate, executor: _Executor, outcome: Outcome) -> None:
     environment = candidate.environment
     mode, old, new, sources = environment.references, candidate.old, candidate.new, environment.sources
-    user, changed = candidate.examined.user, candidate.changed
+    changed = candidate.changed
     try:
-        report = check_references(mode, old, new, changed, sources, user, candidate.pip.run)
+        report = check_references(mode, old, new, changed, sources, executor.user, executor.run)
     except MissingReferences as failure:
         outcome.missing_references = failure.report.missing
         outcome.warnings += failure.report.warnings
@@ -118,13 +127,13 @@ def activated(virtualenv: str) -> dict[str, str]:
     return {"VIRTUAL_ENV": virtualenv, "PATH": f"{programs}:{SYSTEM_PATH}", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _smoke_test(candidate: Candidate, outcome: Outcome) -> None:
+def _smoke_test(candidate: Candidate, executor: _Executor, outcome: Outcome) -> None:
     if not candidate.environment.smoke_test:
         return
     python = python_of(candidate.new)
     argv = [word.replace(PYTHON_PLACEHOLDER, python) for word in candidate.environment.smoke_test]
     try:
-        output = candidate.pip.run(argv, activated(candidate.new), SMOKE_TEST_TIMEOUT)
+        output = executor.run(argv, activated(candidate.new), SMOKE_TEST_TIMEOUT)
     except EnvironmentFailure as failure:
         raise GateFailure(f"smoke_test: {failure}") from None
     if output.status:
@@ -137,9 +146,12 @@ def check_gates(candidate: Candidate, outcome: Outcome) -> None:
     """Look at the gates in their order; raises :class:`GateFailure` at the first one that refuses the candidate."""
     _check_locked(candidate)
     _check_conflicts(candidate, outcome)
-    _check_imports(candidate, outcome)
-    _check_references(candidate, outcome)
-    _smoke_test(candidate, outcome)
+    user = candidate.examined.gate_user
+    with workspace(user, os.path.join(candidate.new, "gates")) as folder:
+        executor = _Executor(user, partial(candidate.pip.run, worker=Worker(user, folder)))
+        _check_imports(candidate, executor, outcome)
+        _check_references(candidate, executor, outcome)
+        _smoke_test(candidate, executor, outcome)
 
 
 def go_through(place: Place, candidate: Candidate, outcome: Outcome) -> None:

@@ -125,7 +125,7 @@ def examine_in_place(environment: Environment, check_mode: bool) -> Examined:
     if not check_mode:
         hashes.save()
     examined = Examined(
-        environment, user, pins, observed, plan(pins, observed.state, environment.reinstall), pending, hashes
+        environment, user, pins, observed, plan(pins, observed.state, environment.reinstall), pending, user, hashes
     )
     if examined.plan.changed and not pending:
         _check_fit(examined)

@@ -11,7 +11,16 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn, Optional
 
-from .commands import EnvironmentFailure, User, acting_as, check_can_become, current_user, user_named, user_with
+from .commands import (
+    EnvironmentFailure,
+    User,
+    acting_as,
+    check_can_become,
+    current_user,
+    user_in_group,
+    user_named,
+    user_with,
+)
 from .dist_info import Distribution, Records, installed_distributions, leftovers, verify_files, without_shared
 from .environment_layout import python_of, sites_of
 from .environment_lock import environment_key
@@ -45,7 +54,7 @@ class Observed:
 
 @dataclass
 class Examined:
-    """Everything that a run needs: who, what is pinned, what was found, what is to be done.
+    """Everything that a run needs: who (and as whom the gates execute), what is pinned, what was found, what is to be done.
 
     ``pending`` names what check mode could not look at, because an earlier step of the same play would make it; ``unlocked``
     is what the pins do not explain, ``hashes`` are the digests of files that are known.
@@ -57,6 +66,7 @@ class Examined:
     observed: Observed
     plan: Plan
     pending: list[str]
+    gate_user: User
     hashes: FileHashes = field(default_factory=FileHashes)
     unlocked: Unlocked = field(default_factory=Unlocked)
 
@@ -81,6 +91,20 @@ def resolve_user(environment: Environment, check_mode: bool, pending: list[str])
         check_can_become(owner)
         return owner
     return current_user()
+
+
+def resolve_gate_user(environment: Environment, user: User, check_mode: bool) -> User:
+    """Return who imports and tests what is staged: ``user``, but where that is root unasked, the one of ``gates_as``.
+
+    In check mode nothing is executed, and an earlier step may have yet to make the user.
+    """
+    if user.uid or environment.run_as or not environment.gates_as:
+        return user
+    found = user_in_group(environment.gates_as)
+    if found is None and not check_mode:
+        expected = "a user, and a group, of the managed node"
+        refuse(environment, "gates_as", environment.gates_as, expected, "Make them first")
+    return found or user
 
 
 def installed_of(
@@ -232,6 +256,7 @@ def examine(environment: Environment, check_mode: bool) -> Examined:
     pending: list[str] = []
     problems: list[Problem] = []
     user = resolve_user(environment, check_mode, pending)
+    gate_user = resolve_gate_user(environment, user, check_mode)
     requested = read_requested(environment, check_mode, pending, problems)
     names = {pin.name for pin in environment.pins} | requested.names
     hashes = FileHashes(cache_path(environment_key(environment.virtualenv)))
@@ -249,7 +274,7 @@ def examine(environment: Environment, check_mode: bool) -> Examined:
     if planned.steps:
         has_pip = not observed.state.complete or planned.finish or "pip" in observed.distributions
         check_installer(environment, user, has_pip, check_mode, pending)
-    examined = Examined(environment, user, pins, observed, planned, pending, hashes)
+    examined = Examined(environment, user, pins, observed, planned, pending, gate_user, hashes)
     if not pending:
         examined.unlocked = unlocked_by(examined, observed, {step.pin.name for step in planned.steps})
     return examined

@@ -27,9 +27,10 @@ _SOURCES = ("pins", "requirements", "requirements_content")
 #: Keys that only the module has, and what to do in the list.
 MODULE_KEYS = {
     "interpreter": "Name a virtual environment with virtualenv, or call the module pip_pinned",
+    "gates_as": "Take it out: it is the user and group of the first service of stability_services that runs there",
 }
 #: Keys that say how a virtual environment is made, switched and kept.
-_NOT_IN_PLACE = ("python", "stop_before_switch")
+_NOT_IN_PLACE = ("python", "gates_as", "stop_before_switch")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Environment:
     """One checked item; ``place`` is its place in the list (``stability_environments[3]``), for messages.
 
     ``pins`` holds what ``pins`` and ``requirements_content`` say, markers not evaluated yet; ``requirements`` is the path of
-    a file on the host, read there. ``python`` and ``run_as`` are empty when not given. ``interpreter`` is a Python outside of any
+    a file on the host, read there. ``python``, ``run_as`` and ``gates_as`` (``user`` or ``user:group``) are empty when not given. ``interpreter`` is a Python outside of any
     virtual environment, and ``virtualenv`` empty then.
     """
 
@@ -47,6 +48,7 @@ class Environment:
     requirements: str = ""
     python: str = ""
     run_as: str = ""
+    gates_as: str = ""
     reinstall: str = "drifted"
     pip_check: str = "new"
     locked: bool = False
@@ -123,6 +125,10 @@ def _links(value: object) -> str:
     return place
 
 
+def _user_and_group(value: object) -> str:
+    return ":".join(map(v.account, v.filled_text(value).split(":", 1)))
+
+
 def _smoke_test(value: object) -> list[str]:
     if not isinstance(value, (list, tuple)) or not value:
         raise v.Refused("a list of text that is not empty", "Write the program and its arguments as a list")
@@ -139,6 +145,7 @@ KEYS: dict[str, v.Checker] = {
     "interpreter": v.path,
     "python": v.path,
     "run_as": v.account,
+    "gates_as": _user_and_group,
     "pins": _entries,
     "requirements": v.path,
     "requirements_content": _content,
@@ -261,6 +268,7 @@ def parse_environment(raw: Mapping[Any, Any], place: str, problems: list[Problem
         requirements=checked.get("requirements", ""),
         python=checked.get("python", ""),
         run_as=checked.get("run_as", ""),
+        gates_as=checked.get("gates_as", ""),
         reinstall=checked.get("reinstall", "drifted"),
         pip_check=checked.get("pip_check", "new"),
         locked=checked.get("locked", False),

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from .commands import EnvironmentFailure, Output, User, acting_as, run
 from .dist_info import installed_distributions
@@ -141,6 +141,13 @@ def workspace(user: User, virtualenv: str) -> Iterator[str]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+class Worker(NamedTuple):
+    """Who runs a program, and the folder for temporary files."""
+
+    user: User
+    temporary: str
+
+
 class Pip:
     """The pip of one environment; ``commands`` collects what was run, masked.
 
@@ -170,14 +177,21 @@ class Pip:
         """Return ``text`` without credentials."""
         return masked(text, self._secrets)
 
-    def run(self, argv: Sequence[str], variables: Mapping[str, str], timeout: Optional[float] = None) -> Output:
-        """Run a program as the user of the environment, and keep it among the commands.
+    def run(
+        self,
+        argv: Sequence[str],
+        variables: Mapping[str, str],
+        timeout: Optional[float] = None,
+        worker: Optional[Worker] = None,
+    ) -> Output:
+        """Run a program as the user of the environment, or as ``worker``, and keep it among the commands.
 
         A program with a ``timeout`` (seconds) does not inherit the lock: what it leaves behind must not hold it.
         """
         self.commands.append(self.masked(shlex.join(argv)))
         held = () if timeout else self._held
-        return run(argv, self._user, {"TMPDIR": self._temporary, **variables}, timeout, held)
+        user, temporary = worker or Worker(self._user, self._temporary)
+        return run(argv, user, {"TMPDIR": temporary, **variables}, timeout, held)
 
     def _break_links(self) -> None:
         """Make files of the environment's own of the ``.pth`` files, the only ones that installers change in place."""

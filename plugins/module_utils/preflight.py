@@ -27,13 +27,15 @@ class Checked:
 
     The ``settings`` of the journal, with the baseline's defaults, and the ``namespaces`` that the services use are empty
     where the settings were not given. ``sources`` are the source folders of each environment, those of its services included,
-    ``stop_units`` the units that stop before its switch.
+    ``stop_units`` the units that stop before its switch,
+    ``gates_as`` who checks what is staged in it where nobody but root would (empty: no service runs in it).
     """
 
     settings: dict[str, str]
     namespaces: list[str]
     sources: list[list[str]]
     stop_units: list[list[str]]
+    gates_as: list[str]
 
 
 def check_lists(services: object, environments: object, journal: object = None, visible: Iterable[str] = ()) -> Checked:
@@ -80,7 +82,8 @@ def check_lists(services: object, environments: object, journal: object = None, 
         raise InvalidInput(problems)
     sources = [_sources(environment, parsed_services) for environment in parsed_environments]
     stop_units = [_stop_units(environment, parsed_services) for environment in parsed_environments]
-    return Checked(settings, sorted(set(namespaces.values())), sources, stop_units)
+    gates_as = [_gates_as(environment, parsed_services) for environment in parsed_environments]
+    return Checked(settings, sorted(set(namespaces.values())), sources, stop_units, gates_as)
 
 
 def _sources(environment: Environment, services: Sequence[Service]) -> list[str]:
@@ -103,6 +106,14 @@ def _stop_units(environment: Environment, services: Sequence[Service]) -> list[s
     inside = [one for one in processes if one.values["virtualenv"] == environment.virtualenv]
     units = [unit for one in inside for unit in (one.switched_unit, one.unit)]
     return list(dict.fromkeys(units)) if environment.stop_before_switch else []
+
+
+def _gates_as(environment: Environment, services: Sequence[Service]) -> str:
+    """Return the user, and the group where it is named, of the first service that runs in an environment."""
+    for service in services:
+        if not service.is_absent and service.values.get("virtualenv") == environment.virtualenv:
+            return ":".join(filter(None, (service.values["user"], service.values["group"])))
+    return ""
 
 
 def _unprepared(services: Sequence[Service], environments: Sequence[Environment]) -> list[Problem]:

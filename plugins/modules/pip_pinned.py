@@ -54,6 +54,13 @@ options:
       - Default is the owner of the folder; a new virtual environment belongs to the user of the connection, with
         C(become) to root.
     type: str
+  gates_as:
+    description:
+      - The user, or C(user:group), who imports, looks up references and runs O(smoke_test) before the switch, where that would be
+        root because root owns the virtual environment and O(run_as) is not given.
+      - It has to be able to read the virtual environment, as a service that runs in it has to.
+      - The role C(packages) gives the user of the first service in C(stability_services) that runs in the virtual environment.
+    type: str
   reinstall:
     description:
       - V(drifted) installs what is missing, has another version or origin, or has missing, changed or stray files.
@@ -72,7 +79,7 @@ options:
   imports:
     description:
       - Before the switch, every import package of a changed distribution, and of the installed ones that depend on it, is
-        imported in the copy as O(run_as), in processes of their own, each for at most a minute.
+        imported in the copy as O(run_as) or O(gates_as), in processes of their own, each for at most a minute.
       - V(new) refuses a change after which something cannot be imported that could be before, and warns of what was not
         there before and cannot.
       - V(strict) refuses every import that fails.
@@ -84,7 +91,7 @@ options:
     description:
       - Before the switch, every C(module.attribute) and C(from module import name) that O(sources), and the installed
         distributions that require a changed one, use of the changed distributions is looked up in the environment as it was and
-        in the copy, by their own interpreters and as O(run_as).
+        in the copy, by their own interpreters and as O(run_as) or O(gates_as).
       - V(fail) refuses a change after which something is gone that was there before; V(warn) only tells of it.
       - Calls of functions that became a generator or coroutine function, no longer take what is passed, or changed their
         annotated return type are warned about with both signatures.
@@ -101,7 +108,7 @@ options:
     elements: str
   smoke_test:
     description:
-      - A command as a list, run as O(run_as) after the other checks and before the switch. When it does not end with 0 within
+      - A command as a list, run as O(run_as) or O(gates_as) after the other checks and before the switch. When it does not end with 0 within
         30 minutes, nothing is changed.
       - C({python}) stands for the interpreter of the staged copy. C(VIRTUAL_ENV) and C(PATH) are those of the copy, too; an
         absolute path into the virtual environment leads to the old one.
@@ -393,6 +400,7 @@ def argument_spec():
         "interpreter": {"type": "str"},
         "python": {"type": "str"},
         "run_as": {"type": "str"},
+        "gates_as": {"type": "str"},
         "pins": texts,
         "requirements": {"type": "str"},
         "requirements_content": {"type": "str"},

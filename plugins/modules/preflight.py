@@ -89,4 +89,12 @@ stop_units:
   elements: list
   returned: success
   sample: [[api.service]]
+gates_as:
+  description:
+    - For each environment, in the order of the list, the user (or C(user:group)) of the first service that runs in it, empty where
+      none does. The checks run as that user where root owns the environment.
+  type: list
+  elements: str
+  returned: success
+  sample: [api]
 """

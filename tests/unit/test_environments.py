@@ -103,6 +103,11 @@ def test_defaults() -> None:
             "Name a virtual environment with virtualenv, or call the module pip_pinned.",
         ),
         (
+            [item(gates_as="api")],
+            "stability_environments[0].gates_as: found an option of the module alone; expected a key of an environment. "
+            "Take it out: it is the user and group of the first service of stability_services that runs there.",
+        ),
+        (
             [item(stop_before_switch="later")],
             'stability_environments[0].stop_before_switch: found "later"; expected true or false. Write true or false.',
         ),
@@ -235,6 +240,10 @@ def test_two_versions_under_different_markers_are_left_to_the_host() -> None:
             {"state": "rolled_back"},
             "state: found rolled_back; expected present, since nothing is kept of an interpreter's distributions. "
             "Pin the versions to go back to.",
+        ),
+        (
+            {"gates_as": "api:web"},
+            "gates_as: found interpreter as well; expected a virtual environment. Take gates_as out.",
         ),
         (
             {"installer": "uv"},

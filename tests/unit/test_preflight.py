@@ -40,3 +40,17 @@ def test_sources_of_an_environment(own: Any, services: list[dict[str, Any]], sou
 
 def test_without_environments_there_are_no_sources() -> None:
     assert check_lists([], None).sources == []
+
+
+def test_an_environment_is_checked_as_the_first_service_that_runs_in_it() -> None:
+    services = [
+        {"name": "gone", "state": "absent"},
+        *(
+            {"name": f"s{index}", "exec_start": ["/bin/true"], "user": "api", **service}
+            for index, service in enumerate(
+                [{}, {"virtualenv": VENV, "group": "web"}, {"virtualenv": VENV, "user": "other"}]
+            )
+        ),
+    ]
+    environments = [{"virtualenv": path, "pins": []} for path in ("/opt/first/venv", VENV)]
+    assert check_lists(services, environments).gates_as == ["", "api:web"]

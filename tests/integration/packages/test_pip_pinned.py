@@ -159,6 +159,29 @@ def test_everything_inside_is_done_as_run_as(place, tmp_path):
     assert {path.lstat().st_uid for path in [virtualenv, *virtualenv.rglob("*")]} == {NOBODY}
 
 
+def test_what_root_owns_is_imported_and_tested_as_gates_as(place):
+    wheels, application = place / "wheels", place / "app.py"
+    refuses_root = "import os\nif not os.getuid():\n    raise ImportError('root')\n"
+    for version, text in (("1", "there = 1\n"), ("2", "gone = 1\n"), ("3", "there = 3\n")):
+        wheel(wheels, "one", version, {"one.py": refuses_root + text})
+    application.write_text("import one\none.there\n")
+    code = (
+        "import one, os, tempfile; tempfile.TemporaryFile(); "
+        f"assert (os.getuid(), os.getgid()) == ({NOBODY}, 1), (os.getuid(), os.getgid())"
+    )
+    options = {"find_links": [str(wheels)], "no_index": True, "sources": [str(application)], "imports": "strict"}
+    options.update(smoke_test=["{python}", "-c", code], gates_as="nobody:1")
+    virtualenv = place / "venv"
+    assert applied(virtualenv, pins=["one==1"], **options)["smoke_tested"]
+    assert {path.lstat().st_uid for path in [virtualenv, *virtualenv.rglob("*")]} == {0}
+    refusal = module(virtualenv, pins=["one==2"], **options)["msg"]
+    assert f"{application}:2: one.there is gone: one 1 had it, one 2 has not" in refusal
+    applied(virtualenv, pins=["one==3"], **options)
+    assert applied(virtualenv, pins=["one==1"], **options)["restored"]
+    # Who is named to do everything does the checks as well.
+    assert "one (one 3): ImportError: root" in module(virtualenv, pins=["one==3"], run_as="root", **options)["msg"]
+
+
 def test_variables_of_the_caller_do_not_reach_pip(bare_env, tmp_path):
     wheel(tmp_path, "one", "1")
     hostile = {

@@ -228,6 +228,14 @@ def test_every_problem_of_the_options_at_once(place):
     ]
 
 
+def test_gates_as_needs_a_user_and_group_of_the_host(bare_env):
+    options = {"pins": [], "gates_as": "nobody:stability-nobody"}
+    assert not module(bare_env, check=True, **options).get("failed")
+    assert refused(bare_env, **options) == (
+        'gates_as: found "nobody:stability-nobody"; expected a user, and a group, of the managed node. Make them first.'
+    )
+
+
 def test_what_an_earlier_step_would_make_is_pending_in_check_mode(place):
     options = {"requirements": str(place / "lock.txt"), "run_as": "stability-nobody", "python": "/nowhere/python3"}
     predicted = module(place / "venv", check=True, **options)

@@ -23,6 +23,7 @@ def variables(host, tmp_path):
     for version in ("1", "2"):
         wheel(tmp_path, "one", version)
     wheel(tmp_path, "one", "3", {"one.py": "release = '3'\n"})
+    wheel(tmp_path, "one", "4", {"one.py": "import os\nassert os.getuid(), 'imported as root'\nversion = '4'\n"})
     put_wheels(host, tmp_path, WHEELS)
     service = {"user": "lost", "exec_start": [f"{VENV}/bin/python", "-c", PROGRAM], "settle_sec": 0}
     with_venv = {"name": "lost-one", "virtualenv": VENV, **service}
@@ -92,3 +93,11 @@ def test_a_version_that_a_service_does_not_survive_goes_back_and_the_service_wit
     again = host.playbook(APPLY, variables=variables("1"))
     assert again.code == 0 and not result_of(again, "Apply an environment")["changed"]
     assert host.playbook(APPLY, variables=wanted, check=True).code == 0
+
+
+def test_what_root_owns_is_checked_as_the_user_of_the_service(host, variables):
+    assert host.playbook(APPLY, variables=variables("1")).code == 0
+    changed = host.playbook(APPLY, variables=variables("4"))
+    assert changed.code == 0, changed.output
+    assert host.check(["stat", "-c", "%U", f"{VENV}/bin"]) == "root\n"
+    assert runs_version(host, "lost-one") == "version 4\n"
