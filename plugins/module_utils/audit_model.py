@@ -111,7 +111,8 @@ RECENTLY = 600
 class Finding:
     """What is wrong with one subject: the rule, what was seen, and what mends it as data of the inventory, if anything does.
 
-    ``severity`` is that of the rule, unless what was seen is less than that.
+    ``severity`` is that of the rule, unless what was seen is less than that. ``location`` is the ``file`` and ``line`` of source
+    code, ``waived`` until when (``until``) and why (``reason``) it may stay.
     """
 
     id: str
@@ -119,6 +120,8 @@ class Finding:
     seen: str
     mend: Optional[Mapping[str, Any]] = None
     severity: str = ""
+    location: Optional[Mapping[str, Any]] = None
+    waived: Optional[Mapping[str, str]] = None
 
     def result(self) -> dict[str, Any]:
         """Return it as a module's result shows it."""
@@ -130,4 +133,6 @@ class Finding:
             "title": rule.title,
             "seen": self.seen,
             "mend": self.mend,
+            "location": self.location,
+            "waived": self.waived,
         }

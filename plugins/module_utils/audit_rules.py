@@ -32,6 +32,16 @@ class Rule:
 
 RULES = (
     Rule(
+        "SB001",
+        WARNING,
+        "A waiver has expired",
+        "What it silenced counts again, and nobody has said for how long it may go on.",
+        "The date of each waiver in stability_waivers, against today on the host.",
+        "Nothing is measured: a waiver counts up to and with its date.",
+        "Mend what it was for and remove it, or give it another date and a reason that still holds.",
+        "",
+    ),
+    Rule(
         "SB101",
         ERROR,
         "It does not come back after every end",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Optional
 
 from . import audit_journal, audit_packages, audit_units
@@ -17,7 +18,9 @@ from .audit_model import Finding, Unit
 from .audit_packages import Held
 from .audit_reading import read_units
 from .audit_rules import SEVERITIES
+from .audit_waivers import parse_waivers, waive
 from .environments import Environment, parse_environments
+from .masking import masked_value, plain
 from .services import Service, parse_services
 
 #: The version of what is returned; it grows when a key changes its meaning or goes.
@@ -40,16 +43,21 @@ class Audit:
         order = {severity: index for index, severity in enumerate(SEVERITIES)}
         findings = [finding.result() for finding in self.findings]
         findings.sort(key=lambda one: (order[one["severity"]], one["id"], one["subject"], one["seen"]))
-        return {
+        result: dict[str, Any] = {
             "version": VERSION,
             "systemd": self.systemd,
             "root": os.geteuid() == 0,
             "services": [self._service(unit) for unit in self.units],
             "environments": [_environment(held) for held in self.held],
             "findings": findings,
-            "counts": {severity: sum(one["severity"] == severity for one in findings) for severity in SEVERITIES},
+            "counts": {
+                severity: sum(one["severity"] == severity and not one["waived"] for one in findings)
+                for severity in SEVERITIES
+            },
             "unseen": self.unseen,
         }
+        # An address may stand anywhere: in a requirement, in a path, in what a program says.
+        return plain(masked_value(result))  # type: ignore[no-any-return]
 
     def _service(self, unit: Unit) -> dict[str, Any]:
         numbers = {key: audit_units.bytes_of(unit.properties, name) for key, name in _MEMORY.items()}
@@ -100,15 +108,17 @@ def _read_environments(audit: Audit, environments: Iterable[Environment], rememb
                 audit.findings += audit_packages.imports_from_its_environment(unit, held)
 
 
-def run_audit(services: object, environments: object, remember: bool) -> Audit:
+def run_audit(services: object, environments: object, waivers: object, remember: bool) -> Audit:
     """Audit the host: the listed services, or when none are listed every Python service, and the environments of both.
 
-    ``remember`` is whether digests of files may be kept for the next time; nothing else is ever written. Raises
+    ``waivers`` say which findings may stay. ``remember`` is whether digests of files may be kept for the next time; nothing else is ever written. Raises
     :class:`~.problems.InvalidInput` with every problem of the lists.
     """
     audit = Audit()
     parsed = parse_services(services, "services")
     listed = parse_environments(environments, "environments")
+    silenced = parse_waivers(waivers, "waivers")
     _read_host(audit, parsed)
     _read_environments(audit, listed, remember)
+    audit.findings = waive(audit.findings, silenced, date.today())
     return audit

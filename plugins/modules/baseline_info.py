@@ -33,6 +33,14 @@ options:
     type: list
     elements: raw
     default: []
+  waivers:
+    description:
+      - The value of C(stability_waivers), a list of mappings with C(id) of a rule, C(subject) (a pattern for names of units and paths
+        of virtual environments, such as C(legacy-*.service)), C(until) (a date) and C(reason).
+      - A finding that one fits is returned as waived, and not counted. One that has expired is a finding itself.
+    type: list
+    elements: raw
+    default: []
 requirements:
   - Python 3.9 or newer
 attributes:
@@ -146,6 +154,12 @@ findings:
     mend:
       description: Variables of the inventory that mend it, V(null) where there are none.
       type: dict
+    location:
+      description: C(file) and C(line) of the source code that it is about, V(null) where it is about none.
+      type: dict
+    waived:
+      description: C(until) and C(reason) of the waiver that silences it, V(null) where none does.
+      type: dict
   sample:
     - id: SB101
       severity: error
@@ -153,8 +167,10 @@ findings:
       title: It does not come back after every end
       seen: Restart=no
       mend: {stability_services: [{name: api, drop_in: true, restart: always}]}
+      location: null
+      waived: null
 counts:
-  description: The number of findings of each severity.
+  description: The number of findings of each severity, without those that are waived.
   type: dict
   returned: success
   sample: {error: 1, warning: 0, info: 2}
@@ -183,9 +199,10 @@ class QuietModule(AnsibleModule):
 def main():
     """Run the module."""
     lists = {"type": "list", "elements": "raw", "default": []}
-    module = QuietModule(argument_spec={"services": lists, "environments": lists}, supports_check_mode=True)
+    options = ("services", "environments", "waivers")
+    module = QuietModule(argument_spec=dict.fromkeys(options, lists), supports_check_mode=True)
     try:
-        audit = run_audit(module.params["services"], module.params["environments"], not module.check_mode)
+        audit = run_audit(*(module.params[option] for option in options), remember=not module.check_mode)
     except InvalidInput as invalid:
         module.fail_json(msg=str(invalid), invocation={})
     except OSError as error:

@@ -1,0 +1,194 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report of an audit over all hosts: one data model, from which every format is made.
+
+``docs/report.schema.json`` describes it for programs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from .audit_rules import BY_ID, SEVERITIES
+
+KIND = "stability.baseline.report"
+#: It grows when a key changes its meaning or goes.
+VERSION = 1
+#: So many points in time are kept of the memory and the restarts of a service.
+MOST_SAMPLES = 30
+#: What changes in a finding from one look to the next although it is the same one.
+_NUMBERS = re.compile(r"\d+(?:\.\d+)*")
+_RULE_KEYS = ("severity", "title", "reason", "evidence", "remedy", "waive")
+
+Json = dict[str, Any]
+
+
+class NoReport(ValueError):
+    """What shall be compared with is no report of this version; the text says so."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a report was made: seconds since 1970, and the same for people (ISO 8601, UTC)."""
+
+    seconds: int
+    text: str
+
+
+def check_report(value: object) -> Json:
+    """Return ``value`` when it is a report that can be compared with; raises :class:`NoReport`."""
+    if not isinstance(value, dict) or value.get("report") != KIND:
+        raise NoReport("it is no report of the audit")
+    if value.get("version") != VERSION:
+        raise NoReport(f"it is a report of version {value.get('version')}, not {VERSION}")
+    return value
+
+
+def build(results: Mapping[str, Mapping[str, Any]], moment: Moment, earlier: Optional[Json] = None) -> Json:
+    """Return the report of the results of ``baseline_info`` by host; a host that has none says why in ``msg``.
+
+    ``earlier`` is a report to compare with, as :func:`check_report` returns it.
+    """
+    before = _Earlier(earlier)
+    hosts = sorted((_host(name, result, moment, before) for name, result in results.items()), key=_pain)
+    findings = [finding for host in hosts for finding in host["findings"]]
+    found_rules = sorted({finding["id"] for finding in findings})
+    return {
+        "report": KIND,
+        "version": VERSION,
+        "created": moment.text,
+        "summary": _summary(hosts, findings),
+        "compared": before.compared(hosts),
+        "rules": {one: {key: getattr(BY_ID[one], key) for key in _RULE_KEYS} for one in found_rules},
+        "drift": _drift(hosts),
+        "hosts": hosts,
+    }
+
+
+def counts(findings: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the number of findings of each severity, and of those that are waived, which count nowhere else."""
+    found = dict.fromkeys((*SEVERITIES, "waived"), 0)
+    for finding in findings:
+        found["waived" if finding["waived"] else finding["severity"]] += 1
+    return found
+
+
+def worst(findings: Iterable[Mapping[str, Any]]) -> Optional[str]:
+    """Return the highest severity among findings that are not waived."""
+    severities = {finding["severity"] for finding in findings if not finding["waived"]}
+    return next((severity for severity in SEVERITIES if severity in severities), None)
+
+
+def at_least(severity: str, limit: str) -> bool:
+    """Whether a severity is ``limit`` or a higher one."""
+    return SEVERITIES.index(severity) <= SEVERITIES.index(limit)
+
+
+def _summary(hosts: Sequence[Json], findings: Sequence[Json]) -> Json:
+    return {
+        "hosts": len(hosts),
+        "audited": sum(host["audited"] for host in hosts),
+        "services": sum(len(host["services"]) for host in hosts),
+        "environments": sum(len(host["environments"]) for host in hosts),
+        **counts(findings),
+    }
+
+
+def _pain(host: Json) -> tuple[Any, ...]:
+    """Order hosts by what hurts most: those that could not be looked at, then those with the most errors."""
+    return (host["audited"], *(-host["counts"][severity] for severity in SEVERITIES), host["host"])
+
+
+def _host(name: str, result: Mapping[str, Any], moment: Moment, before: _Earlier) -> Json:
+    audited = "findings" in result
+    findings = [before.judged(name, finding) for finding in result.get("findings", [])]
+    services = [_service(name, service, findings, moment, before) for service in result.get("services", [])]
+    order = (*SEVERITIES, None)
+    services.sort(key=lambda one: (order.index(one["worst"]), one["unit"]))
+    return {
+        "host": name,
+        "audited": audited,
+        "problem": None if audited else str(result.get("msg") or "It gave no result."),
+        "systemd": result.get("systemd"),
+        "root": bool(result.get("root")),
+        "unseen": list(result.get("unseen", [])),
+        "counts": counts(findings),
+        "services": services,
+        "environments": list(result.get("environments", [])),
+        "findings": findings,
+    }
+
+
+def _service(host: str, service: Mapping[str, Any], findings: Sequence[Json], moment: Moment, before: _Earlier) -> Json:
+    own = [finding for finding in findings if finding["subject"] == service["unit"]]
+    sample = [moment.seconds, service["memory"], service["restarts"]]
+    history = [*before.history(host, service["unit"]), sample][-MOST_SAMPLES:]
+    return {**service, "worst": worst(own), "history": history}
+
+
+def _drift(hosts: Iterable[Json]) -> list[Json]:
+    """Return the distributions that are not the same on all hosts that have an environment at the same path."""
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for host in hosts:
+        for environment in host["environments"]:
+            for project, version in environment["distributions"].items():
+                versions = found.setdefault((environment["virtualenv"], project), {})
+                versions.setdefault(version, []).append(host["host"])
+    return [
+        {"virtualenv": path, "project": project, "versions": dict(sorted(versions.items()))}
+        for (path, project), versions in sorted(found.items())
+        if len(versions) > 1
+    ]
+
+
+class _Earlier:
+    """An earlier report, as far as the new one is compared with it."""
+
+    def __init__(self, report: Optional[Json]) -> None:
+        self.report = report
+        hosts = report["hosts"] if report else []
+        self._findings = {
+            _key(host["host"], finding): (host["host"], finding)
+            for host in hosts
+            for finding in host["findings"]
+            if not finding["waived"]
+        }
+        self._history: dict[tuple[str, str], list[list[Any]]] = {
+            (host["host"], service["unit"]): service["history"] for host in hosts for service in host["services"]
+        }
+
+    def history(self, host: str, unit: str) -> list[list[Any]]:
+        """Return the samples of a service."""
+        return self._history.get((host, unit), [])
+
+    def judged(self, host: str, finding: Mapping[str, Any]) -> Json:
+        """Return a finding that says whether it is ``new`` or ``known``; neither when there is nothing to compare with."""
+        status = "known" if _key(host, finding) in self._findings else "new"
+        return {**finding, "status": status if self.report else None}
+
+    def compared(self, hosts: Iterable[Json]) -> Optional[Json]:
+        """Return what became of the earlier findings on hosts that could be looked at this time."""
+        if self.report is None:
+            return None
+        looked_at = {host["host"]: host for host in hosts if host["audited"]}
+        current = [(host["host"], finding) for host in looked_at.values() for finding in host["findings"]]
+        there = {_key(host, finding) for host, finding in current}
+        open_findings = [finding for _host, finding in current if not finding["waived"]]
+        return {
+            "with": self.report["created"],
+            "new": sum(finding["status"] == "new" for finding in open_findings),
+            "known": sum(finding["status"] == "known" for finding in open_findings),
+            "fixed": [
+                {"host": host, **{name: finding[name] for name in ("id", "severity", "subject", "title", "seen")}}
+                for key, (host, finding) in self._findings.items()
+                if host in looked_at and key not in there
+            ],
+        }
+
+
+def _key(host: str, finding: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    return host, finding["id"], finding["subject"], _NUMBERS.sub("#", finding["seen"])

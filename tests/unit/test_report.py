@@ -1,0 +1,124 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report of an audit over all hosts."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.report import (
+    MOST_SAMPLES,
+    NoReport,
+    build,
+    check_report,
+)
+from report_data import FIRST, LATER, RESULTS, environment, finding, result, service
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text(encoding="utf-8"))
+
+
+def host_of(report: dict[str, Any], name: str) -> dict[str, Any]:
+    (found,) = [host for host in report["hosts"] if host["host"] == name]
+    return dict(found)
+
+
+def test_what_hurts_most_comes_first() -> None:
+    report = build({**RESULTS, "warned": result(finding("SB202"))}, FIRST)
+    assert [host["host"] for host in report["hosts"]] == ["gone", "web", "warned", "fine"]
+    services = [service("b.service"), service("a.service"), service("c.service")]
+    told = build({"one": result(finding("SB304", "c.service"), services=services)}, FIRST)
+    assert [one["unit"] for one in told["hosts"][0]["services"]] == ["c.service", "a.service", "b.service"]
+
+
+def test_waived_findings_count_apart() -> None:
+    report = build(RESULTS, FIRST)
+    expected = {"error": 2, "warning": 1, "info": 1, "waived": 1}
+    assert host_of(report, "web")["counts"] == expected
+    assert report["summary"] == {"hosts": 3, "audited": 2, "services": 2, "environments": 2, **expected}
+    assert host_of(report, "gone")["problem"] == "Failed to connect to the host"
+    assert set(report["rules"]) == {"SB101", "SB107", "SB202", "SB304", "SB402"}
+
+
+def test_nothing_is_compared_the_first_time() -> None:
+    report = build(RESULTS, FIRST)
+    assert report["compared"] is None
+    assert {one["status"] for one in host_of(report, "web")["findings"]} == {None}
+
+
+def test_an_earlier_report_says_what_is_new_fixed_and_still_there() -> None:
+    before = build(
+        {
+            "web": result(
+                finding("SB106", seen="4 restarts within 10 minutes"), finding("SB201", seen="StandardError=null")
+            ),
+            "gone": result(finding()),
+            "fine": result(finding("SB202", waived={"until": "2027-01-31", "reason": "known"})),
+        },
+        FIRST,
+    )
+    now = {
+        **RESULTS,
+        "web": result(finding("SB106", seen="7 restarts within 10 minutes"), finding("SB101")),
+        "fine": result(finding("SB202")),
+    }
+    report = build(now, LATER, check_report(json.loads(json.dumps(before))))
+    status = {one["id"]: one["status"] for one in host_of(report, "web")["findings"]}
+    assert status == {"SB106": "known", "SB101": "new"}
+    # What was waived and is so no longer is news; what cannot be looked at is not called fixed.
+    assert host_of(report, "fine")["findings"][0]["status"] == "new"
+    assert report["compared"]["with"] == FIRST.text
+    assert (report["compared"]["new"], report["compared"]["known"]) == (2, 1)
+    assert [(one["host"], one["id"]) for one in report["compared"]["fixed"]] == [("web", "SB201")]
+
+
+def test_memory_and_restarts_are_remembered_from_report_to_report() -> None:
+    report = build({"web": result(services=[service(memory=100, restarts=1)])}, FIRST)
+    for memory in range(200, 200 + MOST_SAMPLES):
+        report = build({"web": result(services=[service(memory=memory, restarts=2)])}, LATER, report)
+    history = report["hosts"][0]["services"][0]["history"]
+    assert len(history) == MOST_SAMPLES
+    assert history[0] == [LATER.seconds, 200, 2] and history[-1] == [LATER.seconds, 199 + MOST_SAMPLES, 2]
+
+
+def test_distributions_that_differ_between_hosts_are_drift() -> None:
+    alike = {"flask": "3.0.3", "click": "8.1.7"}
+    results = {
+        "a": result(environments=[environment(**alike, jinja2="3.1.4")]),
+        "b": result(environments=[environment(**alike, jinja2="3.1.5")]),
+        "c": result(environments=[environment(**alike, jinja2="3.1.4")]),
+        "d": result(environments=[{**environment(jinja2="2.0"), "virtualenv": "/opt/other"}]),
+    }
+    assert build(results, FIRST)["drift"] == [
+        {"virtualenv": "/opt/api/venv", "project": "jinja2", "versions": {"3.1.4": ["a", "c"], "3.1.5": ["b"]}}
+    ]
+
+
+@pytest.mark.parametrize("results", [RESULTS, {}, {"gone": {}}])
+def test_a_report_fits_its_schema(results: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    first = build(results, FIRST)
+    for report in (first, build(results, LATER, first)):
+        jsonschema.validate(report, SCHEMA)
+        broken = copy.deepcopy(report)
+        broken["summary"].pop("error")
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([], "it is no report of the audit"),
+        ({"report": "other"}, "it is no report of the audit"),
+        ({"report": "stability.baseline.report", "version": 0}, "it is a report of version 0, not 1"),
+    ],
+)
+def test_what_is_no_report_is_not_compared_with(value: Any, message: str) -> None:
+    with pytest.raises(NoReport, match=message):
+        check_report(value)
