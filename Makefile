@@ -81,6 +81,10 @@ release-check: setup ## Say of each proof whether it is as new as the code it co
 relock: setup ## Pin the newest versions of the popular distributions that the reference gate is tested with
 	@tests/setup/relock
 
+.PHONY: findings
+findings: setup ## Write docs/findings.md from the rules of the audit
+	@PYTHONPATH=.cache/collections $(VENV)/python -P -m ansible_collections.stability.baseline.tests.lint.rules
+
 .PHONY: build
 build: setup ## Build the collection's tarball into .cache/dist
 	@mkdir -p $(DIST)

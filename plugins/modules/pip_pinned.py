@@ -56,10 +56,8 @@ options:
     type: str
   gates_as:
     description:
-      - The user, or C(user:group), who imports, looks up references and runs O(smoke_test) before the switch, where that would be
-        root because root owns the virtual environment and O(run_as) is not given.
-      - It has to be able to read the virtual environment, as a service that runs in it has to.
-      - The role C(packages) gives the user of the first service in C(stability_services) that runs in the virtual environment.
+      - The user, or C(user:group), who imports, looks up references and runs O(smoke_test) before the switch where that would be
+        root unasked. The role C(packages) gives that of the first service that runs in the virtual environment.
     type: str
   reinstall:
     description:
@@ -445,8 +443,7 @@ def carried_out(environment, units, check_mode, lock):
 
 def apply(environment, module, lock=None):
     """Plan, act unless in check mode, and return the module's result."""
-    units = module.params["stop_units"] or ()
-    planned, outcome, pending = carried_out(environment, units, module.check_mode, lock)
+    planned, outcome, pending = carried_out(environment, module.params["stop_units"] or (), module.check_mode, lock)
     for warning in pending + outcome.warnings:
         module.warn(plain(warning))
     result = {

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from . import artifact, defaults, documents, examples, layers, limits, links, sanity, tools
+from . import artifact, defaults, documents, examples, layers, limits, links, rules, sanity, tools
 from .context import Context, Outcome
 from .findings import Finding, GateError, Tree
 
@@ -43,6 +43,7 @@ GATES: dict[str, Gate] = {
     "layers": _own(layers.check),
     "limits": _own(limits.check),
     "links": _own(links.check),
+    "rules": _own(rules.check),
 }
 
 

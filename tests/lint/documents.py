@@ -31,6 +31,7 @@ GUIDES = {
     "service": ("docs/services.md", ""),
     "packages": ("docs/packages.md", "pip_pinned"),
     "journald": ("docs/journald.md", "journald"),
+    "audit": ("docs/audit.md", ""),
 }
 _HEADS = ("key", "option", "variable")
 _COLLECTION = "stability.baseline"

@@ -1,0 +1,142 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The audit of environments: a service of the baseline has no finding, and one step away from it exactly one."""
+
+from __future__ import annotations
+
+import pytest
+from pip_pinned_environments import put_wheels, wheel
+
+ROOT = "/opt/held"
+VENV, WHEELS, WORK = f"{ROOT}/venv", f"{ROOT}/wheels", f"{ROOT}/work"
+SITE = f"{VENV}/lib/python3*/site-packages"
+PROGRAM = "import one, time; time.sleep(10**6)"
+PINS = ["one==1", "two==1"]
+SERVICE = {
+    "name": "held",
+    "user": "held",
+    "virtualenv": VENV,
+    "exec_start": [f"{VENV}/bin/python", "-c", PROGRAM],
+    "working_directory": WORK,
+    "memory_max": "256M",
+    "settle_sec": 0,
+}
+
+
+@pytest.fixture
+def held(host, tmp_path):
+    """The host with the service in an environment that holds its pins and nothing else."""
+    for version, requires in (("1", ("two==1",)), ("2", ("two==2",))):
+        wheel(tmp_path, "one", version, requires=requires)
+        wheel(tmp_path, "two", version)
+        wheel(tmp_path, "three", version)
+    put_wheels(host, tmp_path, WHEELS)
+    host.check(f"rm -rf {WORK} /etc/systemd/system/held.service.d; mkdir -p {WORK} /var/log/journal")
+    host.check("systemctl restart systemd-journald && journalctl --flush")
+    changed(host, PINS)
+    deployed(host)
+    host.check("systemctl restart held")
+    return host
+
+
+def changed(host, pins, **options):
+    usual = {"virtualenv": VENV, "find_links": [WHEELS], "no_index": True, "installer": "pip", "reinstall": "always"}
+    result = host.module("pip_pinned", {**usual, "pins": pins, **options})
+    assert not result.get("failed"), result["msg"]
+
+
+def deployed(host, **keys):
+    result = host.module("systemd_units", {"services": [{**SERVICE, **keys}]})
+    assert not result.get("failed"), result["msg"]
+
+
+def findings(host, pins=PINS, **keys):
+    environments = [{"virtualenv": VENV, "pins": pins}]
+    result = host.module("baseline_info", {"services": [{**SERVICE, **keys}], "environments": environments})
+    assert not result.get("failed") and not result["changed"] and result["unseen"] == [], result
+    return [one for one in result["findings"] if one["subject"] != "systemd-journald.service"]
+
+
+def only(host, identifier, seen, pins=PINS, **keys):
+    (found,) = findings(host, pins, **keys)
+    assert (found["id"], found["seen"].startswith(seen)) == (identifier, True), found
+    return found
+
+
+def test_nothing_is_found_where_the_environment_is_as_pinned(held):
+    assert findings(held) == []
+
+
+def test_what_does_not_fit_together_is_found(held):
+    changed(held, ["one==2", "two==1"], pip_check="ignore", imports="ignore")
+    held.check("systemctl restart held")
+    only(held, "SB401", "one 2 has requirement two==2, but you have two 1", ["one==2", "two==1"])
+
+
+@pytest.mark.parametrize(
+    ("command", "seen"),
+    [
+        (f"echo '# by hand' >> $(echo {SITE}/one.py)", "one 1: one.py"),
+        (f"rm {SITE}/two.py", "two 1: two.py"),
+    ],
+)
+def test_a_file_that_is_not_as_recorded_is_found_also_with_what_is_remembered(held, command, seen):
+    assert findings(held) == []
+    held.check(command)
+    only(held, "SB402", seen)
+
+
+def test_what_nothing_pins_is_found_with_the_pin_that_is_missing(held):
+    found = only(held, "SB403", "two==1", ["one==1"])
+    assert found["mend"] == {"stability_environments": [{"virtualenv": VENV, "pins": ["two==1"]}]}
+
+
+@pytest.mark.parametrize(
+    ("pins", "seen"),
+    [
+        (["one==2", "two==1"], "one is 1, and 2 is pinned"),
+        ([*PINS, "three==1"], "three is not installed, and 1 is pinned"),
+    ],
+)
+def test_another_version_than_the_pinned_one_is_found(held, pins, seen):
+    only(held, "SB404", seen, pins)
+
+
+def test_a_process_that_is_older_than_its_environment_is_found(held):
+    held.check("sleep 2")
+    changed(held, ["one==2", "two==2"])
+    only(held, "SB405", "the process is ", ["one==2", "two==2"])
+    held.check("systemctl restart held")
+    assert findings(held, ["one==2", "two==2"]) == []
+
+
+def test_what_an_interrupted_installation_left_is_found(held):
+    held.check(f"mkdir $(echo {SITE})/~ne")
+    only(held, "SB407", "~ne")
+
+
+def test_imports_from_outside_are_found(held):
+    hiding = {"environment": {"PYTHONPATH": "/opt/held/outside"}}
+    held.check("mkdir -p /opt/held/outside && touch /opt/held/outside/one.py")
+    deployed(held, **hiding)
+    only(held, "SB408", "PYTHONPATH has /opt/held/outside (one)", **hiding)
+    held.check("rm /opt/held/outside/one.py")
+    assert findings(held, **hiding) == []
+    deployed(held)
+    held.check(f"touch {WORK}/two.py")
+    only(held, "SB408", f"{WORK} hides installed modules: two")
+    held.check(f"rm {WORK}/two.py")
+
+
+def test_a_service_of_somebody_else_is_judged_with_the_environment_that_it_runs_in(held):
+    unit = f"[Service]\nUser=held\nExecStart={VENV}/bin/python -c '{PROGRAM}'\n"
+    held.put("/etc/systemd/system/stranger.service", unit)
+    held.check("systemctl daemon-reload && systemctl start stranger")
+    try:
+        held.check(f"echo '# by hand' >> $(echo {SITE}/one.py)")
+        result = held.module("baseline_info", {})
+        assert {one["virtualenv"] for one in result["services"] if one["unit"] == "stranger.service"} == {VENV}
+        assert [one["subject"] for one in result["findings"] if one["id"] == "SB402"] == [VENV]
+    finally:
+        held.check("systemctl stop stranger && rm /etc/systemd/system/stranger.service && systemctl daemon-reload")
