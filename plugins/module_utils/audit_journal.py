@@ -33,18 +33,24 @@ class Journal:
 def read_journal_state() -> Journal:
     """Return how the journal is now. What may not be read counts as nothing dropped."""
     since = ["--since", f"@{time.time() - DAY:.0f}"]
-    output = ["--output", "json", "--output-fields", "_SYSTEMD_UNIT,UNIT,N_DROPPED", "--quiet", "--no-pager"]
+    output = ["--output", "json", "--output-fields", "OBJECT_SYSTEMD_UNIT,UNIT,N_DROPPED", "--quiet", "--no-pager"]
     done = systemd.run(["journalctl", *since, *output, f"MESSAGE_ID={_SUPPRESSED}"])
     dropped: dict[str, int] = {}
     for line in filter(None, done.stdout.split("\n")):
         record = json.loads(line)
-        unit = str(record.get("UNIT") or record.get("_SYSTEMD_UNIT") or "unknown")
+        unit = str(record.get("OBJECT_SYSTEMD_UNIT") or record.get("UNIT") or "unknown")
         count = str(record.get("N_DROPPED", "1"))
         dropped[unit] = dropped.get(unit, 0) + (int(count) if count.isdigit() else 1)
-    stored = os.path.isdir(f"{STORED}/{machine_id()}") and not os.path.isfile(
-        f"{VOLATILE}/{machine_id()}/system.journal"
-    )
-    return Journal(stored, dropped)
+    stored, volatile = (_written_at(f"{folder}/{machine_id()}/system.journal") for folder in (STORED, VOLATILE))
+    return Journal(stored > 0 and stored >= volatile, dropped)
+
+
+def _written_at(path: str) -> float:
+    """Return when a file was written last, 0 when there is none. What was volatile once may be left beside what is written."""
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
 
 
 def judge(journal: Journal) -> Iterator[Finding]:

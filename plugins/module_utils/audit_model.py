@@ -16,7 +16,7 @@ from .unit_names import DROP_IN
 
 @dataclass(frozen=True)
 class Worker:
-    """A process below the main one: its age in seconds."""
+    """A process below the main one that runs the same program: its age in seconds."""
 
     pid: int
     age: float
@@ -27,7 +27,8 @@ class Process:
     """The main process of a unit.
 
     ``age`` is in seconds, ``argv`` its arguments, ``variables`` those of Python in its environment, ``spent_by_dead`` the seconds of
-    CPU time that its children have taken which have ended. What cannot be read without more rights is ``None``.
+    CPU time that its children have taken which have ended, ``deaths`` the number of workers that ended while they were watched.
+    What cannot be read without more rights is ``None``.
     """
 
     pid: int
@@ -36,6 +37,7 @@ class Process:
     variables: Optional[Mapping[str, str]] = None
     workers: tuple[Worker, ...] = ()
     spent_by_dead: float = 0.0
+    deaths: int = 0
 
 
 @dataclass(frozen=True)

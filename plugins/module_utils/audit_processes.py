@@ -14,6 +14,12 @@ from typing import Optional
 
 from .audit_model import Process, Worker
 
+#: Seconds for which workers are watched that may be in a crash loop, and between two looks at them.
+WATCHED = 10.0
+_LOOK = 0.1
+#: So many deaths are enough to know.
+ENOUGH_DEATHS = 2
+
 PROC = "/proc"
 _PYTHON = re.compile(r"(?:python|pypy)[0-9.]*\Z")
 _SHEBANG = re.compile(rb"#!\s*(?:\S*/env\s+(?:-\S+\s+)*)?(?:\S*/)?(?:python|pypy)[0-9.]*\s")
@@ -67,11 +73,26 @@ def _variables(pid: int, proc: str) -> Optional[Mapping[str, str]]:
     return {name: value for name, _sign, value in pairs if name.startswith(_OWN_VARIABLES)}
 
 
-def _workers(pids: Iterable[int], main: int, now: float, proc: str) -> Iterator[Worker]:
+def _is_alike(argv: tuple[str, ...], main: tuple[str, ...]) -> bool:
+    """Whether a child is a worker: a fork of the master, the same title but for its end, or started by multiprocessing.
+
+    What the master runs besides, such as the resource tracker of multiprocessing or a command, is none.
+    """
+    if not argv or not main:
+        return False
+    titled = main[0].partition(":")
+    return (
+        argv == main
+        or (bool(titled[1]) and argv[0].startswith(f"{titled[0]}:"))
+        or any("multiprocessing.spawn import spawn_main" in word for word in argv)
+    )
+
+
+def _workers(pids: Iterable[int], main: int, argv: tuple[str, ...], now: float, proc: str) -> Iterator[Worker]:
     for pid in pids:
         with suppress(OSError, IndexError):
             stat = _stat(pid, proc)
-            if int(stat[_PARENT]) == main:
+            if int(stat[_PARENT]) == main and _is_alike(_words(pid, "cmdline", proc), argv):
                 yield Worker(pid, _age(stat, now))
 
 
@@ -84,7 +105,7 @@ def read_process(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[P
     except OSError:
         return None
     spent = (int(stat[_USER_OF_DEAD]) + int(stat[_SYSTEM_OF_DEAD])) / os.sysconf("SC_CLK_TCK")
-    workers = tuple(_workers(pids, main, now, proc))
+    workers = tuple(_workers(pids, main, argv, now, proc))
     return Process(main, _age(stat, now), argv, _variables(main, proc), workers, spent)
 
 
@@ -94,3 +115,21 @@ def members(control_group: str, root: str = "/sys/fs/cgroup") -> list[int]:
         with suppress(OSError), open(f"{base}{control_group}/cgroup.procs", encoding="ascii") as stream:
             return [int(line) for line in stream]
     return []
+
+
+def watch_workers(watched: Mapping[int, str]) -> dict[int, int]:
+    """Return how many workers of each master ended while they were watched; ``watched`` are its pid and its control group.
+
+    It takes :data:`WATCHED` seconds, less where that many deaths of each are seen earlier that it is sure.
+    """
+    deaths = dict.fromkeys(watched, 0)
+    alive: dict[int, set[int]] = {}
+    deadline = time.monotonic() + WATCHED
+    while min(deaths.values(), default=ENOUGH_DEATHS) < ENOUGH_DEATHS and time.monotonic() < deadline:
+        for main, control_group in watched.items():
+            process = read_process(main, members(control_group))
+            now = {worker.pid for worker in process.workers} if process else set()
+            deaths[main] += len(alive.get(main, set()) - now)
+            alive[main] = now
+        time.sleep(_LOOK)
+    return deaths

@@ -11,11 +11,11 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import systemd_host as systemd
 from .audit_model import RECENTLY, Unit, UnitFile
-from .audit_processes import is_python, members, read_process, runs_python
+from .audit_processes import is_python, members, read_process, runs_python, watch_workers
 from .unit_names import template_of
 from .unit_state import OTHER_FOLDERS, UNIT_FOLDER
 
@@ -27,6 +27,9 @@ PROPERTIES = (
 )
 #: systemd.journal-fields(7): the message with which systemd says that it has scheduled a restart.
 _RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
+#: Seconds after which a master has started what it starts; of one CPU, what its dead workers then take on average in a loop.
+_OLD = 60.0
+_SPENT_IN_LOOP = 0.02
 _PROGRAM = re.compile(r"^ExecStart=\{ path=(.*?) ; argv\[\]=", re.MULTILINE)
 _END_OF_UNIT = re.compile(r"^Id=.*$", re.MULTILINE)
 
@@ -166,4 +169,19 @@ def read_units(named: Sequence[str], version: int) -> Read:
         counted = restarts.get(unit, 0)
         started = tuple(programs[unit])
         read.units.append(Unit(unit, state, files, diagnostics[unit], own, process, counted, unloaded, started))
+    read.units = _with_deaths(read.units)
     return read
+
+
+def _with_deaths(units: list[Unit]) -> list[Unit]:
+    """Return the units, with the deaths of workers of those whose dead children have taken more than a little CPU time."""
+    watched = {
+        unit.process.pid: unit.properties.get("ControlGroup", "")
+        for unit in units
+        if unit.process and unit.process.age > _OLD and unit.process.spent_by_dead > _SPENT_IN_LOOP * unit.process.age
+    }
+    deaths = watch_workers(watched)
+    return [
+        replace(unit, process=replace(unit.process, deaths=deaths.get(unit.process.pid, 0))) if unit.process else unit
+        for unit in units
+    ]

@@ -11,6 +11,7 @@ from typing import Optional
 
 from . import values as v
 from .audit_model import RECENTLY, Finding, Unit
+from .audit_processes import ENOUGH_DEATHS, WATCHED
 from .audit_rules import INFO
 from .problems import HIDDEN
 
@@ -22,8 +23,6 @@ LOOP = 3
 _AT_ONCE = 1.0
 #: Workers that are all younger, under a master that is older, are new ones.
 _NEW_WORKER = 30.0
-#: Of one CPU, what dead workers take on average in a loop.
-_SPENT_IN_LOOP = 0.02
 _TO_JOURNAL = ("journal", "journal+console", "inherit", "syslog", "syslog+console", "kmsg", "kmsg+console")
 _LEGACY_LIMIT = re.compile(r"^\s*(StartLimitInterval)\s*=", re.MULTILINE)
 _INFINITY = ("", "infinity", "18446744073709551615")
@@ -146,15 +145,15 @@ def is_at_rest(unit: Unit) -> Iterator[Finding]:
         yield Finding("SB106", unit.name, seen)
         return
     process = unit.process
-    if process is None or not process.workers or process.age < 2 * _NEW_WORKER:
+    if process is None or not process.deaths:
         return
-    ages = [worker.age for worker in process.workers]
-    if min(ages) < _NEW_WORKER and process.spent_by_dead > _SPENT_IN_LOOP * process.age:
+    all_new = all(worker.age < _NEW_WORKER for worker in process.workers)
+    if process.deaths >= ENOUGH_DEATHS or all_new:
         yield Finding(
             "SB106",
             unit.name,
-            f"its youngest worker is {min(ages):.0f} s old under a master of {process.age:.0f} s, and workers that ended took "
-            f"{process.spent_by_dead:.0f} s of CPU time",
+            f"{process.deaths} of its workers ended within {WATCHED:.0f} s under a master of {process.age:.0f} s, and those that "
+            f"ended took {process.spent_by_dead:.0f} s of CPU time",
         )
 
 

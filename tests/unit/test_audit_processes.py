@@ -13,37 +13,60 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.stability.baseline.plugins.module_utils import audit_processes
 from ansible_collections.stability.baseline.plugins.module_utils.audit_processes import (
     is_python,
     members,
     read_process,
     runs_python,
+    watch_workers,
 )
 
-#: A master that starts a worker, lets another one work and end, and says so.
+#: A master that forks a worker, lets another one work and end, has a helper of another kind, and says so.
 MASTER = """
-import subprocess, sys, time
-worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-subprocess.run([sys.executable, "-c", "import time\\nend = time.process_time() + 0.3\\nwhile time.process_time() < end: pass"])
-print(worker.pid, flush=True)
+import os, subprocess, sys, time
+worker = os.fork() or time.sleep(60)
+dead = os.fork()
+if not dead:
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+    os._exit(0)
+os.waitpid(dead, 0)
+helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print(worker, helper.pid, flush=True)
 time.sleep(60)
+"""
+#: Starts a worker by multiprocessing again and again, each of which ends at once.
+LOOP = """
+import multiprocessing, os, time
+def work():
+    time.sleep(0.3)
+    os._exit(1)
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    print("begun", flush=True)
+    while True:
+        worker = multiprocessing.Process(target=work)
+        worker.start()
+        worker.join()
 """
 
 
 @pytest.fixture
-def master() -> Iterator[tuple[int, int]]:
+def master() -> Iterator[tuple[int, int, int]]:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TOKEN": "secret"}
     with subprocess.Popen([sys.executable, "-B", "-c", MASTER], stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
-        worker = int(process.stdout.readline())
-        yield process.pid, worker
-        os.kill(worker, 9)
-        process.kill()
+        worker, helper = map(int, process.stdout.readline().split())
+        yield process.pid, worker, helper
+        for pid in (worker, helper, process.pid):
+            os.kill(pid, 9)
 
 
-def test_a_process_its_workers_and_what_its_dead_children_took(master: tuple[int, int]) -> None:
-    main, worker = master
-    found = read_process(main, [main, worker, os.getpid()])
+def test_a_process_its_workers_and_what_its_dead_children_took(master: tuple[int, int, int]) -> None:
+    main, worker, helper = master
+    found = read_process(main, [main, worker, helper, os.getpid()])
     assert found is not None
     assert found.argv[1:] == ("-B", "-c", MASTER)
     assert found.variables is not None and found.variables["PYTHONUNBUFFERED"] == "1" and "TOKEN" not in found.variables
@@ -54,6 +77,50 @@ def test_a_process_its_workers_and_what_its_dead_children_took(master: tuple[int
     later = read_process(main, [])
     assert later is not None and later.age >= found.age + 0.1 and later.workers == ()
     assert runs_python(main)
+
+
+def test_workers_that_die_are_counted_until_it_is_sure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def children(control_group: str) -> list[int]:
+        listed = subprocess.run(
+            ["ps", "--ppid", control_group, "-o", "pid="], capture_output=True, text=True, check=False
+        )
+        return [int(pid) for pid in listed.stdout.split()]
+
+    monkeypatch.setattr(audit_processes, "members", children)
+    program = tmp_path / "loop.py"
+    program.write_text(LOOP)
+    with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"begun\n"
+        begun = time.monotonic()
+        assert watch_workers({process.pid: str(process.pid)}) == {process.pid: 2}
+        assert time.monotonic() - begun < audit_processes.WATCHED
+        process.kill()
+
+
+def test_workers_that_live_are_watched_to_the_end(
+    master: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main, worker, helper = master
+    monkeypatch.setattr(audit_processes, "members", lambda _group: [worker, helper])
+    monkeypatch.setattr(audit_processes, "WATCHED", 0.5)
+    assert watch_workers({main: ""}) == {main: 0}
+    assert watch_workers({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("title", "alike"),
+    [("gunicorn: worker [app]", True), ("celery: worker", False), ("sh", False), ("", False)],
+)
+def test_a_worker_may_have_a_title_of_its_own(tmp_path: Path, title: str, alike: bool) -> None:
+    fields = "S {parent} " + "0 " * 17 + "0"
+    for pid, parent, words in ((1, 0, "gunicorn: master [app]"), (2, 1, title)):
+        folder = tmp_path / str(pid)
+        folder.mkdir()
+        (folder / "stat").write_text(f"{pid} (x) {fields.format(parent=parent)}")
+        (folder / "cmdline").write_text(f"{words}\0" if words else "")
+        (folder / "environ").write_text("")
+    found = read_process(1, [1, 2], str(tmp_path))
+    assert found is not None and [one.pid for one in found.workers] == ([2] if alike else [])
 
 
 def test_a_process_that_is_gone() -> None:

@@ -159,13 +159,12 @@ def test_a_process_that_is_older_than_its_unit() -> None:
 @pytest.mark.parametrize(
     ("process", "looping"),
     [
-        (replace(PROCESS, workers=(Worker(12, 5.0),), spent_by_dead=400.0), True),
-        # A reload, which takes the place of all workers once.
-        (replace(PROCESS, workers=(Worker(12, 5.0),), spent_by_dead=2.0), False),
-        # One that has looped, and does not any longer.
-        (replace(PROCESS, workers=(Worker(12, 900.0),), spent_by_dead=400.0), False),
-        # A start.
-        (replace(PROCESS, age=20.0, workers=(Worker(12, 5.0),), spent_by_dead=9.0), False),
+        (replace(PROCESS, workers=(Worker(12, 900.0), Worker(13, 5.0)), deaths=2), True),
+        (replace(PROCESS, workers=(Worker(12, 5.0),), deaths=1), True),
+        (replace(PROCESS, workers=(), deaths=1), True),
+        # One that has served its number of requests, beside others.
+        (replace(PROCESS, workers=(Worker(12, 900.0), Worker(13, 5.0)), deaths=1), False),
+        (replace(PROCESS, workers=(Worker(12, 5.0),), spent_by_dead=400.0), False),
         (replace(PROCESS, workers=()), False),
     ],
 )
