@@ -48,6 +48,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     places.add_options(parser)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the mark with which a test says how many of its parameters a sample takes."""
+    config.addinivalue_line(
+        "markers", f"{places.DRAWN}(number): a sample takes so many of the parameters, drawn by the seed"
+    )
+
+
 def pytest_report_header() -> str:
     """Say how this run can be repeated."""
     return f"seed: {SEED} (STABILITY_SEED={SEED} repeats it)"

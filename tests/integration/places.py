@@ -5,7 +5,8 @@
 
 A test that uses the fixture ``host`` or ``release`` is about the host, and can run on each release. A test with the parameter
 ``interpreter`` is at ``python<version>``. Without an option everything runs, but of the releases only the default one;
-``--at`` chooses places, ``--sample`` adds some tests on each other release, drawn by the seed, and takes three of the Pythons.
+``--at`` chooses places, ``--sample`` adds some tests on each other release, drawn by the seed, takes three of the Pythons, and of a
+test with the mark ``drawn(number)`` so many of its parameters.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ansible_collections.stability.baseline.tests.matrix import matrix
 from releases import DEFAULT_RELEASE, RELEASES
 
 CONTROLLER = "controller"
+DRAWN = "drawn"
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -70,7 +72,8 @@ def chosen(items: Sequence[pytest.Item], at: Sequence[str] | None, sample: int, 
         candidates = [item for item in items if place(item) == name]
         drawn.update(random.Random(f"{seed} {name}").sample(candidates, min(sample, len(candidates))))
     others += _left_out_pythons({place(item) for item in items}, seed) if sample else []
-    return [item for item in items if place(item) not in others or item in drawn]
+    resting = _left_out_parameters(items, seed) if sample else set()
+    return [item for item in items if (place(item) not in others or item in drawn) and item not in resting]
 
 
 def _left_out_pythons(at: Iterable[str], seed: int) -> list[str]:
@@ -81,6 +84,23 @@ def _left_out_pythons(at: Iterable[str], seed: int) -> list[str]:
     between = found[1:-1]
     kept = random.Random(f"{seed} {matrix.PYTHON}").choice(between) if between else ""
     return [name for name in between if name != kept]
+
+
+def _left_out_parameters(items: Iterable[pytest.Item], seed: int) -> set[pytest.Item]:
+    """Return what a sample leaves out of the tests of which only some parameters are drawn."""
+    parameters: dict[str, list[pytest.Item]] = {}
+    numbers: dict[str, int] = {}
+    for item in items:
+        mark = item.get_closest_marker(DRAWN)
+        if mark is not None:
+            name = item.nodeid.partition("[")[0]
+            parameters.setdefault(name, []).append(item)
+            numbers[name] = mark.args[0]
+    left_out: set[pytest.Item] = set()
+    for name, own in parameters.items():
+        kept = random.Random(f"{seed} {name}").sample(own, min(numbers[name], len(own)))
+        left_out.update(set(own) - set(kept))
+    return left_out
 
 
 def choose(config: pytest.Config, items: list[pytest.Item], seed: int) -> None:

@@ -32,6 +32,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.pluginmanager.register(not_run, "not_run")
+    config.addinivalue_line("markers", "drawn(number): x")
 
 def pytest_generate_tests(metafunc):
     if "release" in metafunc.fixturenames:
@@ -51,6 +52,13 @@ def test_alone(): pass
 @pytest.mark.parametrize("interpreter", [pytest.param("3.8", marks=pytest.mark.missing("no Python 3.8")), "3.9"])
 def test_python(interpreter): pass
 """
+DRAWN = """
+import pytest
+
+@pytest.mark.drawn(2)
+@pytest.mark.parametrize("number", range(6))
+def test_drawn(number): pass
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +68,9 @@ class Item:
     name: str
     callspec: SimpleNamespace
 
+    def get_closest_marker(self, name: str) -> None:
+        """Return no mark."""
+
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -67,9 +78,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv("STABILITY_REPORT", str(tmp_path / "report"))
     monkeypatch.delenv("STABILITY_RELEASE", raising=False)
 
-    def running(*options: str, missing=None, lacks=None):
+    def running(*options: str, missing=None, lacks=None, tests=TESTS):
         pytester.makeconftest(CONFTEST.format(missing=missing or {}, lacks=lacks or {}))
-        pytester.makepyfile(test_it=TESTS)
+        pytester.makepyfile(test_it=tests)
         pytester.makeini(
             f"[pytest]\npythonpath = {ROOT}/.cache/collections {ROOT}/tests/hosts {ROOT}/tests/integration\n"
         )
@@ -126,6 +137,14 @@ def test_a_sample_is_drawn_by_the_seed():
     assert len({frozenset(names) for names in drawn}) == 3
     assert sample(2, 2) - default == drawn[1]
     assert len(sample(99, 1)) == len(tests)
+
+
+def test_a_sample_takes_some_parameters_of_a_test_that_says_so(run):
+    def drawn(*options):
+        return run(*options, tests=DRAWN)[0]
+
+    assert len(drawn()) == len(drawn("--at=controller")) == 6
+    assert len(drawn("--sample")) == 2
 
 
 def test_a_sample_has_the_oldest_and_the_newest_python_and_one_between():
