@@ -183,7 +183,7 @@ EXAMPLES = r"""
     require_hashes: true
     find_links: [/opt/wheelhouse]
     no_index: true
-    smoke_test: ["{python}", -c, import app]
+    smoke_test: ["{python}", -c, import flask]
 
 - name: The environment as it was before the last change
   stability.baseline.pip_pinned:
