@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
     _VALID_ARGS = frozenset(("results", "report_dir", "fail_on", "compare_with"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return what the report says in numbers, or fail where the findings are as bad as C(fail_on)."""
+        """Return what the report says in numbers, and whether the findings are as bad as C(fail_on)."""
         result = super().run(tmp, task_vars)
         try:
             result.update(self._reported())
@@ -57,12 +57,10 @@ class ActionModule(ActionBase):
         files = [] if self._task.check_mode else write_report(report, folder)
         for line in ["", *lines, *(f"Report: {file}" for file in files[:1])]:
             Display().display(line)
-        said = verdict(report, fail_on)
         return {
             **({"warnings": [warning]} if warning else {}),
             "changed": False,
-            "failed": bool(said),
-            "msg": said or lines[-1],
+            "verdict": verdict(report, fail_on),
             "summary": report["summary"],
             "table": lines,
             "files": files,

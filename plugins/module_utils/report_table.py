@@ -15,6 +15,11 @@ _WORST = 3
 _LONGEST_HOST = 30
 
 
+def number_of(count: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def _shown(text: str) -> str:
     """Return text on one line, without what moves the cursor of a terminal."""
     return "".join("?" if unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp") else letter for letter in text)
@@ -72,8 +77,8 @@ def _end(report: Mapping[str, Any]) -> list[str]:
     summary, compared = report["summary"], report["compared"]
     waived = f", {summary['waived']} waived" if summary["waived"] else ""
     lines = [
-        f"{summary['audited']} of {summary['hosts']} hosts, {summary['services']} services: "
-        f"{summary['error']} errors, {summary['warning']} warnings, {summary['info']} to know{waived}"
+        f"{summary['audited']} of {number_of(summary['hosts'], 'host')}, {number_of(summary['services'], 'service')}: "
+        f"{number_of(summary['error'], 'error')}, {number_of(summary['warning'], 'warning')}, {summary['info']} to know{waived}"
     ]
     if compared:
         lines.append(

@@ -11,6 +11,7 @@ from typing import Any
 from .audit_rules import ERROR, WARNING
 from .problems import InvalidInput, Problem, show
 from .report import at_least
+from .report_table import number_of
 
 NEVER = "none"
 _LIMITS = (NEVER, ERROR, WARNING)
@@ -39,8 +40,9 @@ def verdict(report: Mapping[str, Any], fail_on: str) -> str:
     ]
     unseen = [host["host"] for host in report["hosts"] if not host["audited"]]
     what = "errors" if fail_on == ERROR else "errors or warnings"
-    parts = [f"{len(bad)} hosts have {what}: {_listed(bad)}."] if bad else []
-    parts += [f"{len(unseen)} hosts could not be audited: {_listed(unseen)}."] if unseen else []
+    have = "has" if len(bad) == 1 else "have"
+    parts = [f"{number_of(len(bad), 'host')} {have} {what}: {_listed(bad)}."] if bad else []
+    parts += [f"{number_of(len(unseen), 'host')} could not be audited: {_listed(unseen)}."] if unseen else []
     remedy = "Mend what the report names, or waive it with stability_waivers until a date."
     return " ".join([*parts, remedy]) if parts else ""
 

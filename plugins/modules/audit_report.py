@@ -31,8 +31,10 @@ options:
     default: stability-report
   fail_on:
     description:
-      - V(none) never fails.
-      - V(error) fails when there is an error that is not waived, or a host that could not be audited; V(warning) for a warning, too.
+      - From which findings on RV(verdict) says that a play should fail. With V(none) it never does.
+      - With V(error) it does for an error that is not waived, and for a host that could not be audited; with V(warning) for a
+        warning, too.
+      - The task itself does not fail, since the statistics of a task that fails are not set.
     type: str
     choices: [none, error, warning]
     default: none
@@ -64,11 +66,18 @@ EXAMPLES = r"""
   stability.baseline.baseline_info:
   register: audited
 
-- name: Make one report of all hosts, and fail where there is an error
+- name: Make one report of all hosts
   stability.baseline.audit_report:
     results: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, 'audited'))) }}"
     report_dir: /tmp/stability-report
     fail_on: error
+  run_once: true
+  register: report
+
+- name: Fail where there is an error
+  ansible.builtin.assert:
+    that: report.verdict == ''
+    fail_msg: "{{ report.verdict }}"
   run_once: true
 """
 
@@ -78,6 +87,11 @@ summary:
   type: dict
   returned: always
   sample: {hosts: 2, audited: 2, services: 7, environments: 3, error: 1, warning: 0, info: 4, waived: 1}
+verdict:
+  description: Why a play should fail, empty when it should not.
+  type: str
+  returned: always
+  sample: "1 host has errors: web1. Mend what the report names, or waive it with stability_waivers until a date."
 table:
   description: The table that was printed.
   type: list

@@ -109,7 +109,7 @@ def test_the_table_shows_the_worst_first() -> None:
         "                        SB202 api.service: no -u",
         "fine       0         0  -",
         "",
-        "2 of 3 hosts, 2 services: 2 errors, 1 warnings, 1 to know, 1 waived",
+        "2 of 3 hosts, 2 services: 2 errors, 1 warning, 1 to know, 1 waived",
         f"Since {FIRST.text}: 3 new, 1 fixed, 1 still there",
     ]
     assert table(build({"bare": result(services=[], environments=[])}, FIRST))[1].endswith("no Python service here")
@@ -134,8 +134,8 @@ def test_the_table_fits_any_terminal(host: str, subject: str, seen: str) -> None
         ({"a": result(finding("SB202"))}, "error", ""),
         ({"a": result(finding(waived=WAIVED)), "b": result(finding("SB304"))}, "warning", ""),
         ({"a": result(finding()), "b": result(finding())}, "error", "2 hosts have errors: a, b."),
-        ({"a": result(finding("SB202"))}, "warning", "1 hosts have errors or warnings: a."),
-        ({"a": {"msg": "no"}}, "error", "1 hosts could not be audited: a."),
+        ({"a": result(finding("SB202"))}, "warning", "1 host has errors or warnings: a."),
+        ({"a": {"msg": "no"}}, "error", "1 host could not be audited: a."),
         (
             {f"h{index:02}": result(finding()) for index in range(12)},
             "error",
