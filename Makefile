@@ -62,7 +62,7 @@ integration: images ## Test the modules and playbooks on real hosts: all on Debi
 	@$(VENV)/pytest tests/integration --sample --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
 
 .PHONY: molecule
-molecule: images ## Test the roles on real hosts: all scenarios on Debian 12, a sample on the other releases
+molecule: images ## Test the roles on real hosts: each scenario, on Debian 12 or on another release that is drawn
 	@molecule/run
 
 .PHONY: bench

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run scenarios on real hosts, several at a time; one line for each, and the log of each that fails.
 
-Without arguments these are the sample of ``tests/matrix/matrix.yml``: all scenarios on its release, some on one other that is
-drawn by the seed.
+Without arguments these are the sample of ``tests/matrix/matrix.yml``: each scenario once, some on its release, some on one other
+that is drawn by the seed.
 """
 
 from __future__ import annotations
@@ -160,8 +160,8 @@ def cases(found: matrix.Matrix, scenarios: list[str], releases: list[str]) -> li
     seed = os.environ.get("STABILITY_SEED") or str(random.SystemRandom().randrange(2**32))
     other = random.Random(seed).choice([place for place in found.releases if place != found.sample.release])
     print(f"molecule: {other} is drawn (STABILITY_SEED={seed} repeats it)")
-    own = [Case(name, found.sample.release) for name in found.scenarios]
-    return [*own, *(Case(name, other) for name in found.sample.scenarios)]
+    places = {True: other, False: found.sample.release}
+    return [Case(name, places[name in found.sample.scenarios]) for name in found.scenarios]
 
 
 def report(case: Case, status: int, log: str, seconds: float) -> None:

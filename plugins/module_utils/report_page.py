@@ -211,8 +211,11 @@ let index = null, waiting = 0;
 
 function reveal() {
   const target = location.hash && document.getElementById(location.hash.slice(1));
+  if (!target) return;
+  if (target.closest('[hidden]')) clear();
+  // Older browsers do not unfold by themselves what a link leads to.
   for (let one = target; one; one = one.parentElement) if (one.tagName === 'DETAILS') one.open = true;
-  if (target) target.scrollIntoView();
+  target.scrollIntoView();
 }
 
 function text(element) { return element ? element.textContent.toLowerCase() : ''; }
@@ -268,16 +271,20 @@ function apply() {
   told.textContent = active ? `${count} ${count === 1 ? 'finding' : 'findings'} on ${many} ${many === 1 ? 'host' : 'hosts'}` : '';
 }
 
+function clear() {
+  find.value = '';
+  for (const box of boxes) box.checked = true;
+  if (fresh) fresh.checked = false;
+  apply();
+}
+
 function later() { clearTimeout(waiting); waiting = setTimeout(apply, 120); }
 
 tools.hidden = false;
 find.addEventListener('input', later);
 for (const box of [...boxes, fresh]) if (box) box.addEventListener('change', apply);
 document.getElementById('reset').addEventListener('click', () => {
-  find.value = '';
-  for (const box of boxes) box.checked = true;
-  if (fresh) fresh.checked = false;
-  apply();
+  clear();
   find.focus();
 });
 addEventListener('hashchange', reveal);

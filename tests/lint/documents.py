@@ -32,6 +32,7 @@ GUIDES = {
     "packages": ("docs/packages.md", "pip_pinned"),
     "journald": ("docs/journald.md", "journald"),
     "audit": ("docs/audit.md", ""),
+    "adopt": ("docs/adopt.md", ""),
 }
 _HEADS = ("key", "option", "variable")
 _COLLECTION = "stability.baseline"

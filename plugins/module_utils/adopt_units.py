@@ -1,0 +1,352 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Units of somebody else that run Python, as members of ``stability_services``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from . import values as v
+from .adopt_model import Found, Item, Mark, in_order
+from .adopt_secrets import Secrets
+from .adopt_shell import program_names
+from .adopt_timers import Timer
+from .adopt_unit_keys import drop_defaults, take_keys
+from .adopt_unit_text import Sections, sections_in, words_in
+from .audit_model import Unit
+from .service_keys import DAEMON, JOB
+from .unit_files import ENVIRONMENT
+from .unit_names import is_instance, template_of
+from .unit_state import OTHER_FOLDERS
+
+#: Where packages put their units; below ``/usr/local`` they are somebody's own.
+_OF_PACKAGES = tuple(f"{folder}/" for folder in OTHER_FOLDERS if folder.startswith(("/usr/lib", "/lib")))
+_SHELLS = ("sh", "bash", "dash")
+#: Sections of a unit that a service has keys for.
+_SECTIONS = ("Unit", "Service", "Timer", "Install")
+#: systemd.service(5): a oneshot unit with one of these does not load.
+_NOT_FOR_ONESHOT = ("always", "on-success")
+
+
+@dataclass
+class _Work:
+    """One service while it is made from its units, which are several for a template."""
+
+    unit: Unit
+    item: Item
+    sections: Sections
+    secrets: Secrets
+    timer: Optional[Timer] = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return self.item.values
+
+    @property
+    def name(self) -> str:
+        """The name of the unit, or of its template."""
+        return template_of(self.unit.name)
+
+    @property
+    def service(self) -> dict[str, list[str]]:
+        return self.sections.setdefault("Service", {})
+
+    def mark(self, text: str) -> None:
+        self.item.mark(text)
+
+
+def _own_files(unit: Unit) -> list[str]:
+    """Return the paths of the drop-ins that are for this unit alone."""
+    names = (unit.name, template_of(unit.name))
+    return [file.path for file in unit.files[1:] if any(f"/{name}.d/" in file.path for name in names)]
+
+
+def _left_out(unit: Unit) -> str:
+    """Return why a unit is no service of the list; empty when it is one."""
+    if unit.is_ours or any(file.is_our_drop_in for file in unit.files):
+        return "it is of the baseline already, and stays in the list that it is in"
+    if not unit.files:
+        return "there is no unit file that could be read; write an item for it, if it is to stay"
+    if unit.files[0].path.startswith("/run/"):
+        return f"it is made anew at each boot ({unit.files[0].path}); write an item for it in place of what makes it"
+    return ""
+
+
+def _package_item(unit: Unit) -> Item:
+    values: dict[str, Any] = {"name": template_of(unit.name).rpartition(".")[0], "drop_in": True}
+    item = Item(values, unit.name)
+    item.mark("the unit is of a package: only its restart policy is set; without this item it stays as it is")
+    _judge_supervisor(item, unit)
+    return item
+
+
+def _judge_supervisor(item: Item, unit: Unit) -> None:
+    if any(
+        program.endswith("/supervisord") for program in (*unit.programs, *(unit.process.argv if unit.process else ()))
+    ):
+        item.mark("this is supervisord, whose programs are items of their own; take it out when they have moved")
+
+
+def _timer_of(unit: Unit, timers: Mapping[str, Timer]) -> Optional[Timer]:
+    """Return the timer with times of a calendar that starts a unit, its own one first."""
+    own = f"{unit.name.rpartition('.')[0]}.timer"
+    found = [timers[name] for name in sorted(unit.triggers, key=lambda name: name != own) if name in timers]
+    return next((timer for timer in found if timer.has_calendar), None)
+
+
+def _find_program(work: _Work) -> None:
+    """Give a program without a path the one that systemd has found."""
+    lines, programs = work.service.get("ExecStart", []), work.unit.programs
+    if len(lines) == 1 and len(programs) == 1 and re.match(r"[A-Za-z0-9_]", lines[0]):
+        written = lines[0].split()[0]
+        if "/" not in written and programs[0].endswith(f"/{written}"):
+            lines[0] = f"{programs[0]}{lines[0][len(written) :]}"
+            work.mark(f"{written} is {programs[0]} on this host")
+
+
+def _take_environment(work: _Work) -> None:
+    """Keep variables that only systemd can work out as a directive, which takes the place of the baseline's own ones."""
+    lines = work.service.get("Environment")
+    if lines:
+        written = []
+        for word in (word for line in lines for word in words_in(line) or [line]):
+            name, _sign, value = word.partition("=")
+            quoted = work.secrets.environment({name: value})[name]
+            for character, escape in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n")):
+                quoted = quoted.replace(character, escape)
+            written.append(f'"{name}={quoted}"')
+        written += [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+        work.service["Environment"] = written
+        work.mark("directives.Service.Environment has specifiers, and stands in place of all variables of the baseline")
+
+
+def _take_user(work: _Work) -> None:
+    if "User" in work.service:
+        work.mark(f"User={work.service.pop('User')[-1]} is no user that a list can name; write user")
+    if "user" not in work.values:
+        # systemd.exec(5): the manager of the system runs as root.
+        work.values["user"] = "root"
+    if work.service.get("DynamicUser", ["no"])[-1].lower() in v.TRUE:
+        if work.values["user"] == "root":
+            work.values["user"] = work.values["name"].rstrip("@")
+        work.mark("DynamicUser=yes: a run makes a user of this name for good; take DynamicUser out, or the item")
+    elif work.values["user"] == "root":
+        work.mark("it runs as root; name a user of its own, if it does not need that")
+
+
+def _take_commands(work: _Work) -> None:
+    """Look at what is started: one command in the list, others of a oneshot unit before it."""
+    lines = work.service.pop("ExecStart", [])
+    if len(lines) > 1:
+        work.service.pop("ExecStartPre", None)
+        work.values.pop("exec_start_pre", None)
+        before = [*_written(work.unit, "ExecStartPre"), *lines[:-1]]
+        split: Sections = {"Service": {"ExecStart": lines[-1:], "ExecStartPre": before}}
+        work.values.update(take_keys(split, work.name, DAEMON))
+        work.service.update(split["Service"])
+        work.mark("the unit has several commands: the last one is exec_start, those before it are exec_start_pre")
+    elif lines:
+        work.service["ExecStart"] = lines
+    command = work.values.get("exec_start")
+    if isinstance(command, str):
+        work.mark(
+            "exec_start is in systemd's own syntax, which a list cannot say; write a list, if the same can be said"
+        )
+    elif command and command[0].rpartition("/")[2] in _SHELLS and "-c" in command[:3]:
+        work.mark("a shell starts it; write what the shell starts as a list, if that is all that it does")
+
+
+def _written(unit: Unit, directive: str) -> list[str]:
+    return sections_in(file.text for file in unit.files).get("Service", {}).get(directive, [])
+
+
+def _take_limits(work: _Work) -> None:
+    """Judge a start limit that the unit has; of a job, it is the baseline's own."""
+    keys = [key for key in ("start_limit_interval_sec", "start_limit_burst") if key in work.values]
+    if not keys:
+        return
+    if work.timer is not None or work.values.get("start_limit_interval_sec") == "0":
+        for key in keys:
+            del work.values[key]
+        if work.timer is not None:
+            work.mark("the start limit of the unit is left out: the baseline's own one bounds the tries of a job")
+        return
+    if "start_limit_interval_sec" not in work.values:
+        work.values["start_limit_interval_sec"] = work.unit.properties.get("StartLimitIntervalUSec", "10s")
+    work.mark("the start limit of the unit can end it for good; without start_limit_* it is never given up")
+
+
+def _take_daemon(work: _Work) -> None:
+    values, properties = work.values, work.unit.properties
+    kind = values.get("type", "")
+    if kind == "forking":
+        # systemd reads it so, too, and says that it should be written so.
+        pid_file = [path.replace("/var/run/", "/run/", 1) for path in work.service.get("PIDFile", ())]
+        work.service["PIDFile"] = pid_file
+        work.mark("it puts itself into the background; let it stay in the foreground, and take type and PIDFile out")
+    if kind == "oneshot":
+        if values.get("restart", "no") in ("no", *_NOT_FOR_ONESHOT):
+            values["restart"] = "no"
+        if work.service.get("RemainAfterExit", ["no"])[-1].lower() not in v.TRUE:
+            values["state"] = "stopped"
+            work.mark("it is done at once and has no timer: it is not started; on_calendar makes it a scheduled job")
+    elif values.get("restart", "always") != "always":
+        work.mark(f"restart: {values['restart']} is what the unit says; without it, it comes back after every end")
+    if not work.unit.is_up and "state" not in values:
+        if properties.get("ActiveState") == "failed":
+            work.mark("it has failed; a run starts it again")
+        else:
+            values["state"] = "stopped"
+            work.mark("it did not run; without state: stopped a run starts it")
+    if not properties.get("UnitFileState", "").startswith("enabled"):
+        values["enabled"] = False
+        work.mark("it is not enabled; without enabled: false it is started at each boot")
+    for name in work.unit.triggers:
+        work.mark(f"{name} starts it, too, and stays as it is")
+
+
+def _take_job(work: _Work, timer: Timer) -> None:
+    values = work.values
+    if values.pop("type", "oneshot") not in ("oneshot", "exec"):
+        work.mark("a scheduled job is oneshot: it is up until its command is done")
+    if values.get("restart") in _NOT_FOR_ONESHOT:
+        del values["restart"]
+        work.mark("a job that is done is not started again; the unit said so")
+    elif "restart" not in values:
+        work.mark("a run that failed is tried again; write retries: 0, if it must not run twice")
+    if work.service.pop("RemainAfterExit", None):
+        work.mark("RemainAfterExit= is left out: a unit that stays up is not started at its next time")
+    if work.unit.properties.get("UnitFileState", "").startswith("enabled"):
+        work.mark(f"{work.unit.name} is enabled as well, and so runs at each boot, which a job of the list does not")
+    if timer.name != f"{values['name']}.timer":
+        work.mark(f"{timer.name} starts it, too: disable and remove it (systemctl disable --now {timer.name})")
+    others = [name for name in work.unit.triggers if name != timer.name]
+    for name in others:
+        work.mark(f"{name} starts it, too, and stays as it is")
+    if not timer.is_active:
+        values["state"] = "stopped"
+        work.mark("its timer did not wait; without state: stopped a run starts the timer")
+    if not timer.is_enabled:
+        values["enabled"] = False
+        work.mark("its timer is not enabled; without enabled: false it is started at each boot")
+
+
+def _take_directives(work: _Work) -> None:
+    """Keep all that has no key as it is; sections that a service cannot have are told."""
+    directives: dict[str, dict[str, Any]] = {}
+    for section, entries in work.sections.items():
+        if section not in _SECTIONS:
+            work.mark(f"the section {section} is left out")
+            continue
+        for name, lines in entries.items():
+            if lines:
+                written = lines if name == "Environment" else [_without_secret(work, name, line) for line in lines]
+                directives.setdefault(section, {})[name] = written if len(written) > 1 else written[0]
+    if directives:
+        work.values["directives"] = directives
+    outputs = {name for name in ("StandardOutput", "StandardError") if name in directives.get("Service", {})}
+    if outputs:
+        work.mark(f"{' and '.join(sorted(outputs))} of the unit: without it the output is in the journal")
+
+
+def _without_secret(work: _Work, directive: str, line: str) -> str:
+    if directive.startswith("SetCredential"):
+        name, colon, value = line.partition(":")
+        return f"{name}{colon}{work.secrets.placeholder(name, value)}" if value else line
+    return work.secrets.text(line)
+
+
+def _hide_secrets(work: _Work) -> None:
+    values, secrets = work.values, work.secrets
+    for key in ("exec_start", "exec_start_pre", "exec_reload"):
+        if key in values:
+            values[key] = hidden_command(values[key], secrets)
+    if "environment" in values:
+        values["environment"] = secrets.environment(values["environment"])
+    if "description" in values:
+        values["description"] = secrets.text(values["description"])
+
+
+def hidden_command(command: Any, secrets: Secrets) -> Any:
+    """Return a command, or a list of commands, without secrets."""
+    if isinstance(command, str):
+        return secrets.text(command)
+    if command and isinstance(command[0], list):
+        return [hidden_command(each, secrets) for each in command]
+    return secrets.argv(command)
+
+
+def _item_of(members: Sequence[Unit], timer: Optional[Timer], known: dict[str, str]) -> Item:
+    """Return the service of a unit, or of the instances of one template."""
+    unit = members[0]
+    name = template_of(unit.name).rpartition(".")[0]
+    own = _own_files(unit)
+    item = Item({"name": name}, unit.name)
+    sections = sections_in(file.text for file in unit.files if file.path == unit.files[0].path or file.path in own)
+    work = _Work(unit, item, sections, Secrets(name.rstrip("@"), known), timer)
+    if timer is not None:
+        sections.pop("Timer", None)
+        sections["Timer"] = {
+            key: list(lines) for key, lines in timer.sections.get("Timer", {}).items() if key != "Unit"
+        }
+        sections["Install"] = {key: list(lines) for key, lines in timer.sections.get("Install", {}).items()}
+    kind = DAEMON if timer is None else JOB
+    _find_program(work)
+    item.values.update(take_keys(sections, work.name, kind))
+    if is_instance(unit.name):
+        item.values["instances"] = [one.name[len(name) : -len(".service")] for one in members]
+        if len({(one.is_up, one.properties.get("UnitFileState")) for one in members}) > 1:
+            item.mark(f"the instances are not all up, or not all enabled; what is said of {unit.name} is written")
+    _take_environment(work)
+    _take_user(work)
+    _take_commands(work)
+    _take_limits(work)
+    drop_defaults(item.values, sections, kind)
+    if timer is None:
+        _take_daemon(work)
+    else:
+        _take_job(work, timer)
+    _judge_supervisor(item, unit)
+    for path in own:
+        work.mark(f"what {path} says is taken over: remove that file once this is applied, until then both count")
+    command = item.values.get("exec_start")
+    running = unit.process.argv[:2] if unit.process else ()
+    words = [command.lstrip("@-:+!|")] if isinstance(command, str) else command or []
+    item.programs = (*running, *program_names(words, {}))
+    _hide_secrets(work)
+    _take_directives(work)
+    if work.secrets.variables:
+        item.mark(work.secrets.told())
+    item.values = in_order(item.values)
+    return item
+
+
+def services_of(units: Iterable[Unit], timers: Mapping[str, Timer], known: dict[str, str]) -> Found:
+    """Return what the list says of ``units``; those that it cannot have are marked.
+
+    ``known`` has the secrets that were found so far, by their variables.
+    """
+    found = Found()
+    groups: dict[str, list[Unit]] = {}
+    for unit in units:
+        groups.setdefault(template_of(unit.name), []).append(unit)
+    for template, members in groups.items():
+        reason = _left_out(members[0])
+        timer = _timer_of(members[0], timers)
+        of_timer = any(name.endswith(".timer") for name in members[0].triggers)
+        if reason:
+            found.marks.append(Mark(template, reason))
+        elif members[0].files[0].path.startswith(_OF_PACKAGES):
+            if members[0].is_daemon and members[0].is_up:
+                found.items.append(_package_item(members[0]))
+        elif of_timer and timer is None:
+            names = ", ".join(sorted(members[0].triggers))
+            text = f"{names} starts it at no times of a calendar, and it stays as it is; write an item with on_calendar"
+            found.marks.append(Mark(template, text))
+        else:
+            found.items.append(_item_of(members, timer, known))
+    return found

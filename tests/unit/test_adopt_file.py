@@ -1,0 +1,276 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The file of a host: YAML that says exactly the lists, with what is to be decided beside each item, and never overwritten."""
+
+from __future__ import annotations
+
+import os
+import stat
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.stability.baseline.plugins.module_utils.adopt_environments import describe, python_that_made
+from ansible_collections.stability.baseline.plugins.module_utils.adopt_file import text_of, write_file
+from ansible_collections.stability.baseline.plugins.module_utils.adopt_secrets import Secrets, is_template
+from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+class Loader(yaml.SafeLoader):
+    """Reads ``!unsafe`` as text, as Ansible does, and remembers it."""
+
+
+class Unsafe(str):
+    """Text that is no template."""
+
+
+Loader.add_constructor("!unsafe", lambda _loader, node: Unsafe(node.value))
+
+
+def found(services: Any = (), environments: Any = (), marks: Any = (), unseen: Any = ()) -> dict[str, Any]:
+    return {
+        "services": list(services),
+        "environments": list(environments),
+        "marks": list(marks),
+        "unseen": list(unseen),
+    }
+
+
+def loaded(text: str) -> Any:
+    return yaml.load(text, Loader)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text("abcXYZ_", min_size=1, max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text("abcdef", min_size=1, max_size=6), VALUES, max_size=5))
+def test_the_file_says_exactly_the_lists(values: dict[str, Any]) -> None:
+    item = {"name": "api", **values}
+    assert loaded(text_of("web", found([item])))["stability_services"] == [item]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yes",
+        "No",
+        "0027",
+        "1:30",
+        "1e5",
+        "0x1f",
+        "12_000",
+        "null",
+        "~",
+        "",
+        " a",
+        "a: b",
+        "a #b",
+        "-",
+        "=",
+        "512M",
+        "5s",
+        "2024-01-01",
+        ".5",
+        "*",
+        "@x",
+        "a,b",
+    ],
+)
+def test_text_stays_text(text: str) -> None:
+    assert loaded(text_of("web", found([{"name": "a", "x": text, "y": [text], "z": {"k": {"l": text}}}])))[
+        "stability_services"
+    ] == [{"name": "a", "x": text, "y": [text], "z": {"k": {"l": text}}}]
+
+
+@pytest.mark.parametrize(
+    ("text", "unsafe"),
+    [
+        ("{{ vault_api_token }}", False),
+        ("a={{ vault_x }}", False),
+        ("{{ x }}", True),
+        ("{% if %}", True),
+        ("{#", True),
+        ("%({x}i)s", False),
+    ],
+)
+def test_what_only_looks_like_a_template_is_none(text: str, unsafe: bool) -> None:
+    value = loaded(text_of("web", found([{"name": "a", "x": text}])))["stability_services"][0]["x"]
+    assert (value, isinstance(value, Unsafe)) == (text, unsafe)
+
+
+def test_marks_stand_beside_their_items():
+    marks = [
+        {"subject": "b", "text": "it runs\nas root"},
+        {"subject": "/v", "text": "no version"},
+        {"subject": "/etc/cron.d/x:3", "text": "@reboot is no time"},
+    ]
+    lists = found(
+        [{"name": "a", "user": "a"}, {"name": "b", "user": "root"}],
+        [{"virtualenv": "/v", "pins": []}],
+        marks,
+        ["x (y)"],
+    )
+    text = text_of("web", lists)
+    assert text.partition("go on.\n")[2] == textwrap.dedent(
+        """\
+        # decide: /etc/cron.d/x:3: @reboot is no time
+        # not seen: x (y)
+        stability_services:
+          - name: a
+            user: a
+          # decide: it runs as root
+          - name: b
+            user: root
+        stability_environments:
+          # decide: no version
+          - virtualenv: /v
+            pins: []
+        """
+    )
+    assert loaded(text) == {"stability_services": lists["services"], "stability_environments": lists["environments"]}
+
+
+@given(st.text(max_size=300))
+def test_no_text_breaks_out_of_its_comment(text: str) -> None:
+    marks = [{"subject": "a", "text": text}, {"subject": text, "text": text}]
+    assert loaded(text_of(text, found([{"name": "a"}], marks=marks, unseen=[text]))) == {
+        "stability_services": [{"name": "a"}],
+        "stability_environments": [],
+    }
+
+
+def test_only_the_one_who_runs_it_can_read_the_file(tmp_path):
+    folder = tmp_path / "new" / "adopted"
+    predicted = write_file(str(folder), "web", "a\n", check_mode=True)
+    assert not folder.exists()
+    written = write_file(str(folder), "web", "a\n", check_mode=False)
+    assert predicted == written and written.changed and written.path == f"{folder}/web.yml"
+    assert stat.S_IMODE(os.stat(written.path).st_mode) == 0o600
+    assert Path(written.path).read_text() == "a\n"
+    assert not write_file(str(folder), "web", "a\n", check_mode=False).changed
+
+
+def test_what_somebody_decided_is_kept(tmp_path):
+    (tmp_path / "web.yml").write_text("decided\n")
+    for text, changed in (("a\n", True), ("a\n", False), ("b\n", True), ("decided\n", False)):
+        written = write_file(str(tmp_path), "web", text, check_mode=False)
+        assert (written.changed, (tmp_path / "web.yml").read_text()) == (changed, "decided\n")
+    assert (tmp_path / "web.yml.new").read_text() == "b\n"
+    assert sorted(os.listdir(tmp_path)) == ["web.yml", "web.yml.new"]
+
+
+def test_a_folder_or_host_that_cannot_have_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidInput, match="dest: found"):
+        write_file(str(tmp_path / "file"), "web", "a", check_mode=False)
+    for host in ("../web", ".web"):
+        with pytest.raises(InvalidInput, match="inventory_hostname: found"):
+            write_file(str(tmp_path), host, "a", check_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("--token=abc x", "--token={{ vault_s_token }} x"),
+        ("--api-key abc x", "--api-key {{ vault_s_api_key }} x"),
+        ("A_PASSWORD='a b' x", "A_PASSWORD='{{ vault_s_a_password }}' x"),
+        ("redis://:pw@h/0 y", "{{ vault_s_address }} y"),
+        ("--keyfile=/etc/passwd --key /etc/passwd", "--keyfile=/etc/passwd --key /etc/passwd"),
+        ("--keep-alive 5 https://h/x", "--keep-alive 5 https://h/x"),
+        ("TOKEN=x {{ y }}", "{{ vault_s_value }}"),
+        ("TOKEN=x; run", "TOKEN={{ vault_s_token }}; run"),
+        ("TOKEN=x;run", "{{ vault_s_value }}"),
+        ("TOKEN=a'b c'd run", "TOKEN={{ vault_s_token }} run"),
+        ("TOKEN=a\\ b run", "TOKEN={{ vault_s_token }} run"),
+        ("'--token=a b' run", "'--token={{ vault_s_token }}' run"),
+        ('sh -c "TOKEN=a b"', 'sh -c "TOKEN={{ vault_s_token }} b"'),
+        ('run "TOKEN=a b"', 'run "TOKEN={{ vault_s_token }}"'),
+        ("--token $TOKEN --key=${KEY} x", "--token $TOKEN --key=${KEY} x"),
+        ("A_TOKEN=x B_TOKEN=y", "A_TOKEN={{ vault_s_a_token }} B_TOKEN={{ vault_s_b_token }}"),
+        ("DSN=postgres://u:p@h/d http://u:p@h", "DSN={{ vault_s_dsn }} {{ vault_s_address }}"),
+        ("--token --other", "--token --other"),
+    ],
+)
+def test_secrets_in_any_text(text: str, expected: str) -> None:
+    assert Secrets("s", {}).text(text) == expected
+
+
+def test_secrets_of_a_command_and_of_an_environment():
+    secrets = Secrets("my-app", {})
+    assert secrets.argv(["--db-password=p w", "API_KEY=;x", "-c", "API_KEY=y run"]) == [
+        "--db-password={{ vault_my_app_db_password }}",
+        "API_KEY={{ vault_my_app_api_key }}",
+        "-c",
+        "API_KEY={{ vault_my_app_api_key_2 }} run",
+    ]
+    secrets = Secrets("my-app", {})
+    assert secrets.argv(["/x", "--password", "p", "-k", "v", "--secret", "--flag", "a=b"]) == [
+        "/x",
+        "--password",
+        "{{ vault_my_app_password }}",
+        "-k",
+        "v",
+        "--secret",
+        "--flag",
+        "a=b",
+    ]
+    assert secrets.environment({"DB_PASSWORD": "q", "X": "amqp://u:p@h", "EMPTY_KEY": "", "PLAIN": "1"}) == {
+        "DB_PASSWORD": "{{ vault_my_app_db_password }}",
+        "X": "{{ vault_my_app_x }}",
+        "EMPTY_KEY": "",
+        "PLAIN": "1",
+    }
+    assert "vault_my_app_password, vault_my_app_db_password, vault_my_app_x" in secrets.told()
+    assert not is_template("%({x}i)s")
+
+
+def distribution(site: Path, name: str, version: str, **files: str) -> None:
+    folder = site / f"{name}-{version}.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+    for file, text in files.items():
+        (folder / file.replace("__", ".")).write_text(text)
+
+
+def test_an_environment_is_its_pins(tmp_path):
+    site = tmp_path / "lib" / "python3.11" / "site-packages"
+    distribution(site, "Flask", "3.0.3")
+    distribution(site, "pip", "24.0")
+    distribution(site, "torch", "2.1.0+cpu")
+    distribution(site, "odd", "not-a-version")
+    distribution(
+        site, "mine", "1.0", direct_url__json='{"url": "https://me:pw@example.com/mine.zip", "archive_info": {}}'
+    )
+    distribution(site, "twice", "1.0")
+    distribution(site, "twice", "2.0")
+    (site / "old.egg-link").write_text("/srv/old\n")
+    (site / "~flask").mkdir()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3.11").write_text("")
+    (tmp_path / "pyvenv.cfg").write_text(f"home = {tmp_path}/bin\nversion = 3.11.2\n")
+    item = describe(str(tmp_path), [])
+    assert item is not None
+    assert item.values["pins"] == ["flask==3.0.3", "torch==2.1.0+cpu"]
+    assert item.values["python"] == f"{tmp_path}/bin/python3.11"
+    assert [mark.split()[0] for mark in item.marks] == ["mine", "odd", "torch==2.1.0+cpu", "twice", "old", "~flask:"]
+    assert "pw" not in str(item.marks)
+
+
+def test_an_environment_that_does_not_say_what_made_it(tmp_path):
+    (tmp_path / "pyvenv.cfg").write_text("home = /nowhere\n")
+    assert python_that_made(str(tmp_path)) == ""
+    item = describe(str(tmp_path), [])
+    assert item is not None and "name one in python" in item.marks[0]
+    unseen: list[str] = []
+    assert describe(str(tmp_path / "none"), unseen) is None and "none" in unseen[0]
