@@ -31,7 +31,7 @@ _RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
 _OLD = 60.0
 _SPENT_IN_LOOP = 0.02
 _PROGRAM = re.compile(r"^ExecStart=\{ path=(.*?) ; argv\[\]=", re.MULTILINE)
-_END_OF_UNIT = re.compile(r"^Id=.*$", re.MULTILINE)
+_ID = re.compile(r"^Id=.*$", re.MULTILINE)
 
 
 @dataclass
@@ -52,11 +52,13 @@ def _loaded() -> list[str]:
 
 
 def programs_in(printed: str) -> list[list[str]]:
-    """Return the programs that each unit starts, from what ``systemctl show`` prints of ``ExecStart`` and ``Id``, which comes last.
+    """Return the programs that each unit starts, from what ``systemctl show`` prints of ``ExecStart`` and ``Id``.
 
-    It shows the words of a command as they are, so a word may hold lines, empty ones too, and neither tells where a unit ends.
+    ``Id`` comes last, with systemd 262 first. It shows the words of a command as they are, so a word may hold lines, empty ones
+    too, and neither tells where a unit ends.
     """
-    return [_PROGRAM.findall(unit) for unit in _END_OF_UNIT.split(printed)[:-1]]
+    parts = _ID.split(printed)
+    return [_PROGRAM.findall(unit) for unit in (parts[1:] if printed.startswith("Id=") else parts[:-1])]
 
 
 def _programs(units: Sequence[str]) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from .audit_rules import BY_ID, SEVERITIES
+from .report_input import fault_of
 
 KIND = "stability.baseline.report"
 #: It grows when a key changes its meaning or goes.
@@ -104,15 +105,17 @@ def _pain(host: Json) -> tuple[Any, ...]:
 
 
 def _host(name: str, result: Mapping[str, Any], moment: Moment, before: _Earlier) -> Json:
-    audited = "findings" in result
+    problem = fault_of(result)
+    if problem:
+        result = {}
     findings = [before.judged(name, finding) for finding in result.get("findings", [])]
     services = [_service(name, service, findings, moment, before) for service in result.get("services", [])]
     order = (*SEVERITIES, None)
     services.sort(key=lambda one: (order.index(one["worst"]), one["unit"]))
     return {
         "host": name,
-        "audited": audited,
-        "problem": None if audited else str(result.get("msg") or "It gave no result."),
+        "audited": not problem,
+        "problem": problem or None,
         "systemd": result.get("systemd"),
         "root": bool(result.get("root")),
         "unseen": list(result.get("unseen", [])),
@@ -166,9 +169,9 @@ class _Earlier:
         return self._history.get((host, unit), [])
 
     def judged(self, host: str, finding: Mapping[str, Any]) -> Json:
-        """Return a finding that says whether it is ``new`` or ``known``; neither when there is nothing to compare with."""
+        """Return a finding that says whether it is ``new`` or ``known``; neither when it is waived, or nothing was there before."""
         status = "known" if _key(host, finding) in self._findings else "new"
-        return {**finding, "status": status if self.report else None}
+        return {**finding, "status": status if self.report and not finding["waived"] else None}
 
     def compared(self, hosts: Iterable[Json]) -> Optional[Json]:
         """Return what became of the earlier findings on hosts that could be looked at this time."""

@@ -40,4 +40,12 @@ def test_programs_are_told_apart_whatever_the_words_of_a_command_hold() -> None:
         "ExecStart={ path=/opt/two ; argv[]=/opt/two { path=/x ; argv[]=y } ; ignore_errors=no ; pid=0 }\n"
         "Id=setup.service\n"
     )
-    assert programs_in(printed) == [["/usr/bin/python3"], [], ["/opt/one", "/opt/two"]]
+    programs = [["/usr/bin/python3"], [], ["/opt/one", "/opt/two"]]
+    assert programs_in(printed) == programs
+    # systemd 262 prints Id first.
+    first = (
+        "Id=api.service\nExecStart={ path=/usr/bin/python3 ; argv[]=/usr/bin/python3 -c a\n\nb ; pid=0 }\n\n"
+        "Id=gone.service\n\n"
+        "Id=setup.service\nExecStart={ path=/opt/one ; argv[]=/opt/one ; pid=0 }\nExecStart={ path=/opt/two ; argv[]= ; pid=0 }\n"
+    )
+    assert programs_in(first) == programs

@@ -99,6 +99,25 @@ def test_distributions_that_differ_between_hosts_are_drift() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("keys", "wrong"),
+    [
+        ({"findings": [finding() | {"id": "SB999"}]}, "findings"),
+        ({"findings": [finding() | {"mend": "x"}]}, "findings"),
+        ({"findings": [finding() | {"more": 1}]}, "findings"),
+        ({"services": [service(memory="a lot")]}, "services"),
+        ({"services": [service(restarts=True)], "unseen": [1]}, "unseen, services"),
+        ({"environments": [environment() | {"distributions": {"flask": 3}}]}, "environments"),
+        ({"systemd": "252", "root": "yes"}, "systemd, root"),
+    ],
+)
+def test_a_host_that_returns_something_else_spoils_no_other_ones_report(keys: dict[str, Any], wrong: str) -> None:
+    report = build({"odd": result(**keys), "web": result(finding())}, FIRST)
+    odd, web = report["hosts"]
+    assert odd["problem"] == f"What it returned is no result of baseline_info ({wrong})."
+    assert (odd["audited"], odd["findings"], odd["services"]) == (False, [], []) and web["audited"]
+
+
 @pytest.mark.parametrize("results", [RESULTS, {}, {"gone": {}}])
 def test_a_report_fits_its_schema(results: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
