@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Optional
 
 from .audit_model import Unit
 from .audit_packages import Held
-from .commands import EnvironmentFailure, User, acting_as, current_user, user_with
+from .audit_references import References, find_missing
+from .commands import EnvironmentFailure, User, acting_as, current_user, user_in_group, user_with
 from .conflicts import changed_at, find_conflicts
 from .dist_info import Distribution, Records, installed_distributions, leftovers, verify_files, without_shared
 from .environment_layout import python_of, sites_of
@@ -102,11 +104,32 @@ def _wrong(pins: Iterable[Pin], versions: Mapping[str, str]) -> dict[str, tuple[
     }
 
 
-def read_environment(path: str, listed: Optional[Environment], remember: bool, unseen: list[str]) -> Optional[Held]:
+@dataclass(frozen=True)
+class Known:
+    """What the two lists say of an environment: the item (``None``: it is not listed), the source folders of what runs in it, and
+    who that runs as (``user`` or ``user:group``; empty: nobody says)."""
+
+    listed: Optional[Environment] = None
+    sources: Sequence[str] = ()
+    runs_as: str = ""
+
+
+def _references(path: str, held: Mapping[str, list[Distribution]], known: Known, owner: User) -> References:
+    """Return what is used of an environment and not there, looked at as its owner, or instead of root as what runs in it."""
+    user = owner if owner.uid else user_in_group(known.runs_as) if known.runs_as else None
+    if not known.sources:
+        return References()
+    if user is None:
+        return References(unseen=[f"whether {path} has what is used of it (no service says as whom)"])
+    return find_missing(path, held, known.sources, user)
+
+
+def read_environment(path: str, known: Known, remember: bool, unseen: list[str]) -> Optional[Held]:
     """Return an environment as it is; ``None`` when there is none, or it cannot be read, of which ``unseen`` then tells.
 
-    ``listed`` is what ``stability_environments`` says of it, ``remember`` whether digests of files may be kept.
+    ``remember`` is whether digests of files may be kept.
     """
+    listed = known.listed
     if not os.path.isfile(os.path.join(path, _CONFIGURATION)):
         unseen.append(f"{path} (it is no virtual environment)")
         return None
@@ -128,6 +151,8 @@ def read_environment(path: str, listed: Optional[Environment], remember: bool, u
         hashes.save()
     versions = {name: own[0].version for name, own in distributions.items()}
     pins = _pins(listed, interpreter, unseen) if listed else None
+    references = _references(path, distributions, known, user)
+    unseen += references.unseen
     return Held(
         path=path,
         python=interpreter.markers["python_full_version"],
@@ -137,6 +162,7 @@ def read_environment(path: str, listed: Optional[Environment], remember: bool, u
         leftovers=left,
         age=age,
         modules=modules,
+        references=references.missing,
         unpinned=None if pins is None else unpinned(pins, distributions),
         wrong=None if pins is None else _wrong(pins, versions),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from .audit_model import Finding, Unit
+from .audit_references import Reference
 
 #: So many names are written out.
 _MOST = 10
@@ -22,7 +23,7 @@ class Held:
 
     ``versions`` are the installed ones by name, ``conflicts`` the lines of ``pip check``, ``damaged`` the files of each
     distribution that are not as recorded, ``leftovers`` what killed installers left, ``age`` the seconds since a distribution was
-    installed last, ``modules`` the names of top-level modules. ``unpinned`` and ``wrong`` (name to installed and pinned version)
+    installed last, ``modules`` the names of top-level modules, ``references`` what an application uses that is not there. ``unpinned`` and ``wrong`` (name to installed and pinned version)
     are ``None`` where nothing says what is pinned.
     """
 
@@ -34,6 +35,7 @@ class Held:
     leftovers: Sequence[str] = ()
     age: float = float("inf")
     modules: frozenset[str] = frozenset()
+    references: Sequence[Reference] = ()
     unpinned: Optional[Sequence[str]] = None
     wrong: Optional[Mapping[str, tuple[str, str]]] = None
 
@@ -70,6 +72,14 @@ def has_the_pinned_versions(held: Held) -> Iterator[Finding]:
         yield Finding("SB404", held.path, f"{name} is {installed or 'not installed'}, and {pinned} is pinned")
 
 
+def has_what_is_used(held: Held) -> Iterator[Finding]:
+    """SB406."""
+    for one in held.references:
+        version = held.versions.get(one.distribution, "")
+        seen = f"{one.file}:{one.line}: {one.spelled} is not in {one.distribution} {version}"
+        yield Finding("SB406", held.path, seen, location={"file": one.file, "line": one.line})
+
+
 def has_no_leftovers(held: Held) -> Iterator[Finding]:
     """SB407."""
     if held.leftovers:
@@ -81,6 +91,7 @@ RULES: dict[str, Callable[[Held], Iterator[Finding]]] = {
     "SB402": is_as_recorded,
     "SB403": is_pinned,
     "SB404": has_the_pinned_versions,
+    "SB406": has_what_is_used,
     "SB407": has_no_leftovers,
 }
 

@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from . import audit_journal, audit_packages, audit_units
 from . import systemd_host as systemd
-from .audit_environments import environments_of, read_environment
+from .audit_environments import Known, environments_of, read_environment
 from .audit_model import Finding, Unit
 from .audit_packages import Held
 from .audit_reading import read_units
@@ -21,6 +21,7 @@ from .audit_rules import SEVERITIES
 from .audit_waivers import parse_waivers, waive
 from .environments import Environment, parse_environments
 from .masking import masked_value, plain
+from .preflight import gates_as_of, sources_of
 from .services import Service, parse_services
 
 #: The version of what is returned; it grows when a key changes its meaning or goes.
@@ -93,11 +94,18 @@ def _read_host(audit: Audit, services: Sequence[Service]) -> None:
     audit.findings += audit_journal.judge(audit_journal.read_journal_state())
 
 
-def _read_environments(audit: Audit, environments: Iterable[Environment], remember: bool) -> None:
+def _known(path: str, listed: Optional[Environment], services: Sequence[Service]) -> Known:
+    environment = listed or Environment("", path)
+    return Known(listed, sources_of(environment, services), gates_as_of(environment, services))
+
+
+def _read_environments(
+    audit: Audit, services: Sequence[Service], environments: Iterable[Environment], remember: bool
+) -> None:
     listed = {environment.virtualenv: environment for environment in environments}
     audit.used = environments_of(audit.units)
     for path in dict.fromkeys([*listed, *audit.used.values()]):
-        held = read_environment(path, listed.get(path), remember, audit.unseen)
+        held = read_environment(path, _known(path, listed.get(path), services), remember, audit.unseen)
         if held is None:
             continue
         audit.held.append(held)
@@ -119,6 +127,6 @@ def run_audit(services: object, environments: object, waivers: object, remember:
     listed = parse_environments(environments, "environments")
     silenced = parse_waivers(waivers, "waivers")
     _read_host(audit, parsed)
-    _read_environments(audit, listed, remember)
+    _read_environments(audit, parsed, listed, remember)
     audit.findings = waive(audit.findings, silenced, date.today())
     return audit

@@ -80,13 +80,13 @@ def check_lists(services: object, environments: object, journal: object = None, 
             problems += invalid.problems
     if problems:
         raise InvalidInput(problems)
-    sources = [_sources(environment, parsed_services) for environment in parsed_environments]
+    sources = [sources_of(environment, parsed_services) for environment in parsed_environments]
     stop_units = [_stop_units(environment, parsed_services) for environment in parsed_environments]
-    gates_as = [_gates_as(environment, parsed_services) for environment in parsed_environments]
+    gates_as = [gates_as_of(environment, parsed_services) for environment in parsed_environments]
     return Checked(settings, sorted(set(namespaces.values())), sources, stop_units, gates_as)
 
 
-def _sources(environment: Environment, services: Sequence[Service]) -> list[str]:
+def sources_of(environment: Environment, services: Sequence[Service]) -> list[str]:
     """Return the source folders of an environment: its own, and those of the services that run in it.
 
     The root of the file system, the environment itself, and a folder that each instance of a template has for itself are none.
@@ -108,7 +108,7 @@ def _stop_units(environment: Environment, services: Sequence[Service]) -> list[s
     return list(dict.fromkeys(units)) if environment.stop_before_switch else []
 
 
-def _gates_as(environment: Environment, services: Sequence[Service]) -> str:
+def gates_as_of(environment: Environment, services: Sequence[Service]) -> str:
     """Return the user, and the group where it is named, of the first service that runs in an environment."""
     for service in services:
         if not service.is_absent and service.values.get("virtualenv") == environment.virtualenv:

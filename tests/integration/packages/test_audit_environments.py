@@ -111,6 +111,17 @@ def test_a_process_that_is_older_than_its_environment_is_found(held):
     assert findings(held, ["one==2", "two==2"]) == []
 
 
+def test_what_the_source_uses_and_the_version_does_not_have_is_found(held):
+    source = "import one\nprint(one.version)\nif hasattr(one, 'later'):\n    one.later()\nprint(one.elsewhere)\n"
+    held.put(f"{WORK}/app.py", source)
+    try:
+        found = only(held, "SB406", f"{WORK}/app.py:5: one.elsewhere is not in one 1")
+        assert found["location"] == {"file": f"{WORK}/app.py", "line": 5}
+        assert findings(held, sources=[]) == []
+    finally:
+        held.check(f"rm {WORK}/app.py")
+
+
 def test_what_an_interrupted_installation_left_is_found(held):
     held.check(f"mkdir $(echo {SITE})/~ne")
     only(held, "SB407", "~ne")
