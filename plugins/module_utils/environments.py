@@ -38,8 +38,8 @@ class Environment:
     """One checked item; ``place`` is its place in the list (``stability_environments[3]``), for messages.
 
     ``pins`` holds what ``pins`` and ``requirements_content`` say, markers not evaluated yet; ``requirements`` is the path of
-    a file on the host, read there. ``python``, ``run_as`` and ``gates_as`` (``user`` or ``user:group``) are empty when not given. ``interpreter`` is a Python outside of any
-    virtual environment, and ``virtualenv`` empty then.
+    a file on the host, read there. ``python``, ``run_as`` and ``gates_as`` (``user`` or ``user:group``) are empty when not
+    given. ``interpreter`` is a Python outside of any virtual environment, and ``virtualenv`` empty then.
     """
 
     place: str

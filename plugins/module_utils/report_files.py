@@ -23,20 +23,30 @@ FORMATS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "report.json": to_json,
 }
 
+_OTHER_REPORT = "Name the report.json of an earlier audit"
+
+
+def _loaded(path: str) -> object:
+    with open(path, encoding="utf-8") as stream:
+        try:
+            return json.load(stream)
+        except ValueError:
+            raise NoReport("it is no JSON") from None
+
 
 def read_earlier(path: str, option: str) -> Json:
     """Return the report at ``path``; raises :class:`InvalidInput`, naming ``option``, for what is none."""
-    remedy = "Name the report.json of an earlier audit"
     try:
-        with open(path, encoding="utf-8") as stream:
-            return check_report(json.load(stream))
+        return check_report(_loaded(path))
     except OSError as error:
-        found, expected = error.strerror or str(error), "a report that can be read"
+        found = f"{show(path)} ({error.strerror})"
+        raise _refused(option, found, "a report that can be read", _OTHER_REPORT) from None
     except NoReport as no_report:
-        found, expected = str(no_report), "a report of the audit"
-    except ValueError:
-        found, expected = "it is no JSON", "a report of the audit"
-    raise InvalidInput([Problem(option, f"{show(path)} ({found})", expected, remedy)]) from None
+        raise _refused(option, f"{show(path)} ({no_report})", "a report of the audit", _OTHER_REPORT) from None
+
+
+def _refused(option: str, found: str, expected: str, remedy: str) -> InvalidInput:
+    return InvalidInput([Problem(option, found, expected, remedy)])
 
 
 def find_earlier(folder: str) -> tuple[Optional[Json], str]:
@@ -60,9 +70,7 @@ def write_report(report: Mapping[str, Any], folder: str) -> list[str]:
         return [_written(os.path.join(folder, name), form(report)) for name, form in FORMATS.items()]
     except OSError as error:
         found = f"{show(folder)} ({error.strerror})"
-        raise InvalidInput(
-            [Problem("report_dir", found, "a folder that can be written", "Choose another one")]
-        ) from None
+        raise _refused("report_dir", found, "a folder that can be written", "Choose another one") from None
 
 
 def _written(path: str, text: str) -> str:

@@ -139,7 +139,8 @@ thead th{color:var(--dim);font-weight:600;font-size:.87em}
 .alarm{border:1px solid var(--el);background:var(--eb);color:var(--e);border-radius:5px;padding:.5rem .75rem;white-space:pre-wrap}
 .facts{color:var(--dim)}
 .unseen{margin-top:.5rem;border-left:3px solid var(--wl);padding:.1rem .75rem}
-.u{display:grid;grid-template-rows:auto auto 1fr;grid-template-columns:minmax(0,1fr) 240px;gap:.2rem 1.5rem;padding:.9rem 0 .4rem;border-top:1px solid var(--line)}
+.u{display:grid;grid-template-rows:auto auto 1fr;grid-template-columns:minmax(0,1fr) 240px;gap:.2rem 1.5rem;
+padding:.9rem 0 .4rem;border-top:1px solid var(--line)}
 .u:first-child{border-top:0}
 .u>*{grid-column:1}
 .u>.k{grid-column:2;grid-row:1/span 3}

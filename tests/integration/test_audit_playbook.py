@@ -77,9 +77,9 @@ def reported(host):
     host.check("systemctl stop reported && rm -r /etc/systemd/system/reported.service.d && systemctl daemon-reload")
 
 
-def audit(host, folder, *, variables=VARIABLES, **options):
+def audit(host, folder, *, variables=None, **options):
     extra = {"stability_report_dir": str(folder), **options.pop("extra", {})}
-    return host.playbook(AUDIT, variables=variables, extra=extra, **options)
+    return host.playbook(AUDIT, variables=VARIABLES if variables is None else variables, extra=extra, **options)
 
 
 def report_in(folder):

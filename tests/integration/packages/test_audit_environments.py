@@ -12,7 +12,7 @@ ROOT = "/opt/held"
 VENV, WHEELS, WORK = f"{ROOT}/venv", f"{ROOT}/wheels", f"{ROOT}/work"
 SITE = f"{VENV}/lib/python3*/site-packages"
 PROGRAM = "import one, time; time.sleep(10**6)"
-PINS = ["one==1", "two==1"]
+PINS = ("one==1", "two==1")
 SERVICE = {
     "name": "held",
     "user": "held",
@@ -42,7 +42,7 @@ def held(host, tmp_path):
 
 def changed(host, pins, **options):
     usual = {"virtualenv": VENV, "find_links": [WHEELS], "no_index": True, "installer": "pip", "reinstall": "always"}
-    result = host.module("pip_pinned", {**usual, "pins": pins, **options})
+    result = host.module("pip_pinned", {**usual, "pins": list(pins), **options})
     assert not result.get("failed"), result["msg"]
 
 
@@ -52,7 +52,7 @@ def deployed(host, **keys):
 
 
 def findings(host, pins=PINS, **keys):
-    environments = [{"virtualenv": VENV, "pins": pins}]
+    environments = [{"virtualenv": VENV, "pins": list(pins)}]
     result = host.module("baseline_info", {"services": [{**SERVICE, **keys}], "environments": environments})
     assert not result.get("failed") and not result["changed"] and result["unseen"] == [], result
     return [one for one in result["findings"] if one["subject"] != "systemd-journald.service"]
