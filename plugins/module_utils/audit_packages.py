@@ -23,8 +23,8 @@ class Held:
 
     ``versions`` are the installed ones by name, ``conflicts`` the lines of ``pip check``, ``damaged`` the files of each
     distribution that are not as recorded, ``leftovers`` what killed installers left, ``age`` the seconds since a distribution was
-    installed last, ``modules`` the names of top-level modules, ``references`` what an application uses that is not there. ``unpinned`` and ``wrong`` (name to installed and pinned version)
-    are ``None`` where nothing says what is pinned.
+    installed last, ``modules`` the names of top-level modules, ``references`` what an application uses that is not there.
+    ``unpinned`` and ``wrong`` (name to installed and pinned version) are ``None`` where nothing says what is pinned.
     """
 
     path: str
