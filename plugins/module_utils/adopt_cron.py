@@ -153,6 +153,8 @@ def _item_of(line: Line, calendar: list[str], known: dict[str, str]) -> Item:
     home = line.variables.get("HOME") or _home(line.user)
     text, _input = _unescaped(line.command)
     environment = {name: value for name, value in line.variables.items() if name not in _NOT_OF_PROCESS}
+    if line.variables.get("HOME"):
+        environment["HOME"] = home
     item = Item({}, line.place)
     try:
         command = parse_command(text, home, path)

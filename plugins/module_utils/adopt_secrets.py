@@ -9,10 +9,9 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-from .masking import has_credentials
-from .unit_run import _SECRET_NAME
+from .masking import SECRET_NAME, has_credentials
 
-_SPEAKING = rf"[\w.-]*(?:{_SECRET_NAME.pattern})[\w.-]*"
+_SPEAKING = rf"[\w.-]*(?:{SECRET_NAME.pattern})[\w.-]*"
 #: A word as a shell and systemd read it: parts in quotes, characters behind a backslash, and all but blanks.
 _VALUE = r"""(?P<value>(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+)"""
 _ASSIGNED = re.compile(rf"(?P<name>{_SPEAKING})(?P<sign>=){_VALUE}", re.IGNORECASE | re.DOTALL)
@@ -38,7 +37,7 @@ _NO_VARIABLE = re.compile(r"[^a-z0-9]+")
 
 def speaks_of_secret(name: str) -> bool:
     """Whether what has this name may be a secret."""
-    return _SECRET_NAME.search(name) is not None
+    return SECRET_NAME.search(name) is not None
 
 
 def is_template(text: str) -> bool:

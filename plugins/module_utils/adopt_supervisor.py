@@ -149,7 +149,8 @@ def count_of(options: Mapping[str, str]) -> int:
 
 
 def _policy(program: _Program, item: Item, values: dict[str, Any]) -> None:
-    restart = program.option("autorestart").lower()
+    # supervisord's own default is none that comes back after an expected end.
+    restart = program.option("autorestart").lower() or "unexpected"
     if restart == "unexpected":
         values["restart"] = "on-failure"
         codes = [code.strip() for code in program.option("exitcodes").split(",") if code.strip() not in ("", "0")]

@@ -132,5 +132,8 @@ def drop_defaults(values: dict[str, Any], sections: Sections, kind: str) -> None
     for directive in ("StandardOutput", "StandardError"):
         if service.get(directive, [""])[-1] in _JOURNAL:
             del service[directive]
-    if sections.get("Timer", {}).get("Persistent", [""])[-1].lower() in v.TRUE:
-        del sections["Timer"]["Persistent"]
+    if kind == JOB:
+        # The baseline writes true, systemd's own default is false.
+        persistent = sections.setdefault("Timer", {}).setdefault("Persistent", ["no"])
+        if persistent[-1].lower() in v.TRUE:
+            del sections["Timer"]["Persistent"]

@@ -22,6 +22,23 @@ _FIXED = {"t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "E":
 _FIXED.update({"u": "root", "U": "0", "h": "/root"})
 #: Directives for which nothing is a value of its own.
 _EMPTY_COUNTS = ("CapabilityBoundingSet",)
+#: systemd.unit(5), "Example 2": dependencies cannot be reset to an empty list.
+_NEVER_RESET = (
+    *(
+        "After",
+        "Before",
+        "Wants",
+        "Requires",
+        "Requisite",
+        "BindsTo",
+        "PartOf",
+        "Upholds",
+        "Conflicts",
+        "OnFailure",
+        "OnSuccess",
+    ),
+    *("PropagatesReloadTo", "ReloadPropagatedFrom", "PropagatesStopTo", "StopPropagatedFrom", "JoinsNamespaceOf"),
+)
 #: Old names, which systemd still reads, and where they belong today.
 _RENAMED = {
     ("Service", "StartLimitInterval"): ("Unit", "StartLimitIntervalSec"),
@@ -63,7 +80,7 @@ def sections_in(texts: Iterable[str]) -> Sections:
                 continue
             where, name = _RENAMED.get((section, directive), (section, directive))
             lines = found.setdefault(where, {}).setdefault(name, [])
-            if not value:
+            if not value and name not in _NEVER_RESET:
                 lines.clear()
             if value or name in _EMPTY_COUNTS:
                 lines.append(value)

@@ -60,9 +60,8 @@ class _Work:
 
 
 def _own_files(unit: Unit) -> list[str]:
-    """Return the paths of the drop-ins that are for this unit alone."""
-    names = (unit.name, template_of(unit.name))
-    return [file.path for file in unit.files[1:] if any(f"/{name}.d/" in file.path for name in names)]
+    """Return the paths of the drop-ins that are for this unit alone, or for all instances of its template."""
+    return [file.path for file in unit.files[1:] if f"/{template_of(unit.name)}.d/" in file.path]
 
 
 def _left_out(unit: Unit) -> str:
@@ -298,6 +297,8 @@ def _item_of(members: Sequence[Unit], timer: Optional[Timer], known: dict[str, s
     _find_program(work)
     item.values.update(take_keys(sections, work.name, kind))
     if is_instance(unit.name):
+        for path in (file.path for one in members for file in one.files[1:] if f"/{one.name}.d/" in file.path):
+            work.mark(f"what {path} says is of one instance alone, and stays there")
         item.values["instances"] = [one.name[len(name) : -len(".service")] for one in members]
         if len({(one.is_up, one.properties.get("UnitFileState")) for one in members}) > 1:
             item.mark(f"the instances are not all up, or not all enabled; what is said of {unit.name} is written")

@@ -90,7 +90,8 @@ def _pins(environment: Environment, interpreter: Interpreter, unseen: list[str])
     except InvalidInput as invalid:
         problems += invalid.problems
     if absent or problems:
-        reason = absent[0] if absent else str(problems[0])
+        # Without what was found: a line of a requirements file may hold a token.
+        reason = absent[0] if absent else f"{problems[0].option}: expected {problems[0].expected}"
         unseen.append(f"the pins of {environment.virtualenv} ({reason})")
         return None
     return pins

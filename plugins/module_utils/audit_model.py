@@ -76,13 +76,15 @@ class Unit:
 
     @property
     def is_job(self) -> bool:
-        """Whether it is a scheduled job: a oneshot unit that a timer starts."""
-        return self.properties.get("Type") == "oneshot" and any(name.endswith(".timer") for name in self.triggers)
+        """Whether it is a scheduled job: a timer starts it, and it does not stay up when its program has ended."""
+        return self.properties.get("RemainAfterExit") != "yes" and any(
+            name.endswith(".timer") for name in self.triggers
+        )
 
     @property
     def is_daemon(self) -> bool:
         """Whether it is meant to run on and on."""
-        return self.properties.get("Type") != "oneshot"
+        return self.properties.get("Type") != "oneshot" and not self.is_job
 
     @property
     def is_up(self) -> bool:
@@ -99,10 +101,17 @@ class Unit:
         """Its name in ``stability_services``."""
         return self.name.rpartition(".")[0]
 
-    def entry(self, **keys: Any) -> dict[str, Any]:
-        """Return the lines of ``stability_services`` that mend it; over somebody else's unit that is a drop-in."""
-        drop_in = {} if self.is_ours else {"drop_in": True}
-        return {"stability_services": [{"name": self.service, **drop_in, **keys}]}
+    def entry(self, **keys: Any) -> Optional[dict[str, Any]]:
+        """Return the lines of ``stability_services`` that mend it; over somebody else's unit that is a drop-in.
+
+        There are none for an instance of somebody else's template, and for somebody else's job, over which a drop-in has no retries.
+        """
+        template, instance, _rest = self.service.partition("@")
+        if self.is_ours:
+            return {"stability_services": [{"name": template + instance, **keys}]}
+        if instance or "retries" in keys:
+            return None
+        return {"stability_services": [{"name": self.service, "drop_in": True, **keys}]}
 
 
 #: Seconds that count as now where a crash loop is looked for.

@@ -21,11 +21,12 @@ _LOOK = 0.1
 ENOUGH_DEATHS = 2
 
 PROC = "/proc"
-_PYTHON = re.compile(r"(?:python|pypy)[0-9.]*\Z")
+_PYTHON = re.compile(r"(?:python|pypy)[0-9.]*[td]?(?:-dbg)?\Z")
 _SHEBANG = re.compile(rb"#!\s*(?:\S*/env\s+(?:-\S+\s+)*)?(?:\S*/)?(?:python|pypy)[0-9.]*\s")
 #: How scripts with a long path begin, that pip and uv write.
 _LONG_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' ['\"]?\S*/(?:python|pypy)[0-9.]*['\"]? ")
 _OWN_VARIABLES = "PYTHON"
+_NAME = re.compile(r"[A-Za-z_]\w*\Z")
 #: Fields of ``/proc/PID/stat``, counted from the state of the process on, behind the name.
 _PARENT, _USER_OF_DEAD, _SYSTEM_OF_DEAD, _STARTED = 1, 13, 14, 19
 
@@ -69,6 +70,9 @@ def _variables(pid: int, proc: str) -> Optional[Mapping[str, str]]:
     try:
         pairs = [word.partition("=") for word in _words(pid, "environ", proc)]
     except OSError:
+        return None
+    if not any(_NAME.match(name) and sign for name, sign, _value in pairs):
+        # setproctitle writes the title over the environment; systemd gives every process one.
         return None
     return {name: value for name, _sign, value in pairs if name.startswith(_OWN_VARIABLES)}
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import re
@@ -27,10 +28,14 @@ PROPERTIES = (
 )
 #: systemd.journal-fields(7): the message with which systemd says that it has scheduled a restart.
 _RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
+#: What ``systemctl set-property`` writes, in effect at once (systemd.unit(5), "Unit File Load Path").
+_SET_AT_RUN_TIME = ("/etc/systemd/system.control", "/run/systemd/system.control")
 #: Seconds after which a master has started what it starts; of one CPU, what its dead workers then take on average in a loop.
 _OLD = 60.0
 _SPENT_IN_LOOP = 0.02
 _PROGRAM = re.compile(r"^ExecStart=\{ path=(.*?) ; argv\[\]=", re.MULTILINE)
+#: A unit that every host with systemd has, and that has a program.
+_WITH_PROGRAM = "systemd-journald.service"
 _ID = re.compile(r"^Id=.*$", re.MULTILINE)
 
 
@@ -54,17 +59,18 @@ def _loaded() -> list[str]:
 def programs_in(printed: str) -> list[list[str]]:
     """Return the programs that each unit starts, from what ``systemctl show`` prints of ``ExecStart`` and ``Id``.
 
-    ``Id`` comes last, with systemd 262 first. It shows the words of a command as they are, so a word may hold lines, empty ones
-    too, and neither tells where a unit ends.
+    The first unit is left out: it is one that has a program, and so tells whether ``Id`` comes last or, as with systemd 262, first.
+    The words of a command are shown as they are, so a word may hold lines, empty ones too, and neither tells where a unit ends.
     """
     parts = _ID.split(printed)
-    return [_PROGRAM.findall(unit) for unit in (parts[1:] if printed.startswith("Id=") else parts[:-1])]
+    return [_PROGRAM.findall(unit) for unit in (parts[1:] if printed.startswith("Id=") else parts[:-1])][1:]
 
 
 def _programs(units: Sequence[str]) -> dict[str, list[str]]:
     if not units:
         return {}
-    found = programs_in(systemd.run(["systemctl", "show", "--property", "ExecStart,Id", "--", *units]).stdout)
+    argv = ["systemctl", "show", "--property", "ExecStart,Id", "--", _WITH_PROGRAM, *units]
+    found = programs_in(systemd.run(argv).stdout)
     if len(found) == len(units):
         return dict(zip(units, found))
     # A word of a command has a line that looks like the end of a unit. Of a unit that is asked for alone, all is its own.
@@ -103,13 +109,27 @@ def _unloaded(state: systemd.UnitState, unit: str) -> tuple[str, ...]:
     """
     names = dict.fromkeys((unit, template_of(unit)))
     effective: dict[str, str] = {}
-    for folder in (f"{above}/{name}.d" for above in (UNIT_FOLDER, *OTHER_FOLDERS) for name in names):
+    above_all = (*_SET_AT_RUN_TIME, UNIT_FOLDER, *OTHER_FOLDERS)
+    for folder in (f"{above}/{name}.d" for above in above_all for name in names):
         with suppress(OSError):
             for file in os.listdir(folder):
                 if file.endswith(".conf"):
                     effective.setdefault(file, f"{folder}/{file}")
     loaded = {path for path in state.get("DropInPaths", "").split() if any(f"/{name}.d/" in path for name in names)}
     return tuple(sorted(loaded ^ set(effective.values())))
+
+
+def _may_read_journal() -> bool:
+    """Whether this process is in a group that may read the journal of the system (systemd-journald.service(8))."""
+    groups = {name for name in ("systemd-journal", "adm", "wheel") if _gid(name) in (*os.getgroups(), os.getegid())}
+    return bool(groups)
+
+
+def _gid(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return -1
 
 
 def _scheduled_restarts() -> dict[str, int]:
@@ -160,11 +180,14 @@ def read_units(named: Sequence[str], version: int) -> Read:
     triggers, restarts = _triggers(states), _scheduled_restarts()
     diagnostics = _diagnostics(list(states), version)
     read = Read()
+    if os.geteuid() and not _may_read_journal():
+        read.unseen.append("restarts, and messages that were dropped (the journal may not be read)")
     for unit, state in states.items():
         pid = int(state.get("MainPID") or 0)
         process = read_process(pid, members(state.get("ControlGroup", ""))) if pid else None
         if process is not None and process.variables is None:
-            read.unseen.append(f"the environment of the process of {unit} (more rights are needed)")
+            why = "more rights are needed" if os.geteuid() else "a title has taken its place"
+            read.unseen.append(f"the environment of the process of {unit} ({why})")
         own = {name: triggers[name] for name in state.get("TriggeredBy", "").split()}
         # Right after the process, so that both ages are of the same moment.
         files, unloaded = _files(state, time.time()), _unloaded(state, unit)

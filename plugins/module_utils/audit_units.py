@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Optional
 
 from . import values as v
@@ -23,8 +23,14 @@ LOOP = 3
 _AT_ONCE = 1.0
 #: Workers that are all younger, under a master that is older, are new ones.
 _NEW_WORKER = 30.0
+#: Seconds after which what was a loop is none any more: it has been mended.
+_CALM = 60.0
 _TO_JOURNAL = ("journal", "journal+console", "inherit", "syslog", "syslog+console", "kmsg", "kmsg+console")
 _LEGACY_LIMIT = re.compile(r"^\s*(StartLimitInterval)\s*=", re.MULTILINE)
+#: Directives whose values are words of somebody else, any of which may be a secret.
+_HOLDS_ANYTHING = re.compile(
+    rf"(?:{v.MAY_HOLD_SECRET.pattern})|LogExtraFields|StandardInput|SyslogIdentifier|Description"
+)
 _INFINITY = ("", "infinity", "18446744073709551615")
 #: The share of ``MemoryHigh=`` at which the kernel holds a service back.
 _HELD_BACK = 0.97
@@ -100,14 +106,26 @@ def _without_secret(line: str, unit: Unit) -> str:
     for file in unit.files:
         number = line[len(file.path) + 1 :].partition(":")[0] if line.startswith(f"{file.path}:") else ""
         lines = file.text.split("\n")
-        if (
-            number.isdigit()
-            and 0 < int(number) <= len(lines)
-            and v.MAY_HOLD_SECRET.match(lines[int(number) - 1].strip())
-        ):
-            directive = lines[int(number) - 1].partition("=")[0].strip()
-            return f"{file.path}:{number}: {directive}= with {HIDDEN}"
-    return line
+        if number.isdigit() and 0 < int(number) <= len(lines):
+            directive, equals, _value = _whole(lines, int(number) - 1).partition("=")
+            if not equals or _HOLDS_ANYTHING.match(directive.strip()):
+                return f"{file.path}:{number}: {directive.strip()}= with {HIDDEN}" if equals else _unquoted(line)
+            return line
+    return _unquoted(line)
+
+
+def _whole(lines: Sequence[str], index: int) -> str:
+    """Return the directive to which the line at ``index`` belongs, from its first line on: systemd names the last one."""
+    first = index
+    while first > 0 and lines[first - 1].endswith("\\"):
+        first -= 1
+    return "\n".join(lines[first : index + 1])
+
+
+def _unquoted(line: str) -> str:
+    """Return a diagnostic without the text of a file that it ends with."""
+    what, ignoring, _text = line.partition("ignoring: ")
+    return f"{what}{ignoring}{HIDDEN}" if ignoring else line
 
 
 def is_understood(unit: Unit) -> Iterator[Finding]:
@@ -140,7 +158,8 @@ def is_loaded(unit: Unit) -> Iterator[Finding]:
 
 def is_at_rest(unit: Unit) -> Iterator[Finding]:
     """SB106."""
-    if unit.restarts >= LOOP:
+    calm = unit.process is not None and unit.process.age > _CALM
+    if unit.restarts >= LOOP and not calm:
         seen = f"{unit.restarts} restarts within {RECENTLY // 60} minutes, and it says {unit.properties.get('ActiveState')}"
         yield Finding("SB106", unit.name, seen)
         return
@@ -187,7 +206,10 @@ def is_unbuffered(unit: Unit) -> Iterator[Finding]:
     process = unit.process
     if process is None or process.variables is None:
         return
-    if not process.variables.get("PYTHONUNBUFFERED") and not _has_option(process.argv, "u"):
+    # "0" counts as nothing there, and with -I or -E no variable counts (python(1)).
+    set_by_variable = process.variables.get("PYTHONUNBUFFERED") not in (None, "", "0")
+    ignored = _has_option(process.argv, "I") or _has_option(process.argv, "E")
+    if not _has_option(process.argv, "u") and (ignored or not set_by_variable):
         yield Finding(
             "SB202",
             unit.name,
@@ -198,11 +220,21 @@ def is_unbuffered(unit: Unit) -> Iterator[Finding]:
 
 def _has_option(argv: Iterable[str], letter: str) -> bool:
     """Whether Python was started with an option of one letter, alone or among others (``-Bu``)."""
-    for word in list(argv)[1:]:
-        if not word.startswith("-") or word in ("-c", "-m", "-"):
+    words = iter(list(argv)[1:])
+    for word in words:
+        if not word.startswith("-") or word == "-":
             return False
-        if not word.startswith("--") and letter in word:
+        if word.startswith("--"):
+            continue
+        # -X and -W take the rest of the word, or the next one; -c and -m end the options.
+        letters = re.split("[XWcm]", word[1:], maxsplit=1)[0]
+        if letter in letters:
             return True
+        after = word[1 + len(letters) :]
+        if after[:1] in ("c", "m"):
+            return False
+        if after in ("X", "W"):
+            next(words, None)
     return False
 
 

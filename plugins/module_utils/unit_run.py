@@ -14,7 +14,7 @@ from . import unit_checks as checks
 from .accounts import missing_accounts
 from .drop_ins import render_drop_in
 from .hardening_paths import check_hardening_paths
-from .masking import masked_value
+from .masking import SECRET_NAME, masked_value
 from .problems import InvalidInput
 from .service_keys import KEYS
 from .services import Service, parse_services
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .unit_apply import Failure
     from .unit_question import Known
 
-_SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|_URL|_URI", re.IGNORECASE)
 #: systemd.syntax(7): blanks around the first ``=``, a backslash at the end that joins the next line that is no comment.
 _LINE_WITH_VALUES = re.compile(
     r"^[ \t]*(Environment|Exec\w+|SetCredential\w*)[ \t]*=(?:\\\n(?:[ \t]*[#;][^\n]*\n)*|[^\n])*", re.MULTILINE
@@ -190,7 +189,7 @@ def _masked(text: str) -> str:
         if line[1].startswith("SetCredential"):
             return f"{line[0].partition(':')[0]}:{_MASK}"
         for assignment in _ASSIGNMENT.finditer(line[0]):
-            if _SECRET_NAME.search(assignment[1]):
+            if SECRET_NAME.search(assignment[1]):
                 return f"{line[0][: assignment.end()]}{_MASK}"
         return line[0]
 

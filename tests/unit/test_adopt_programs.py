@@ -241,6 +241,9 @@ def program(options: str, tmp_path: Path, shared: str = "") -> Item:
 def test_the_options_of_a_program(options: str, expected: dict[str, Any], tmp_path: Path) -> None:
     item = program(options, tmp_path)
     parse_services([item.values])
+    if "autorestart" not in options:
+        # Its own default is "unexpected".
+        expected = {**expected, "restart": "on-failure"}
     assert {key: value for key, value in item.values.items() if key not in ("name", "exec_start")} == expected
     assert any("supervisord keeps it running" in mark for mark in item.marks)
     assert "hunter2" not in str(item.values)

@@ -31,6 +31,8 @@ def test_diagnostics_are_those_of_the_unit_or_of_a_file_of_it() -> None:
 
 def test_programs_are_told_apart_whatever_the_words_of_a_command_hold() -> None:
     printed = (
+        "ExecStart={ path=/lib/systemd/systemd-journald ; argv[]=/lib/systemd/systemd-journald ; pid=0 }\nId=systemd-journald.service\n\n"
+        "Id=before.service\n\n"
         "ExecStart={ path=/usr/bin/python3 ; argv[]=/usr/bin/python3 -c a\n\nb\nno_property ; ignore_errors=no ; pid=0 }\n"
         "Id=api.service\n"
         "\n"
@@ -40,10 +42,12 @@ def test_programs_are_told_apart_whatever_the_words_of_a_command_hold() -> None:
         "ExecStart={ path=/opt/two ; argv[]=/opt/two { path=/x ; argv[]=y } ; ignore_errors=no ; pid=0 }\n"
         "Id=setup.service\n"
     )
-    programs = [["/usr/bin/python3"], [], ["/opt/one", "/opt/two"]]
+    programs = [[], ["/usr/bin/python3"], [], ["/opt/one", "/opt/two"]]
     assert programs_in(printed) == programs
     # systemd 262 prints Id first.
     first = (
+        "Id=systemd-journald.service\nExecStart={ path=/lib/systemd/systemd-journald ; argv[]=x ; pid=0 }\n\n"
+        "Id=before.service\n\n"
         "Id=api.service\nExecStart={ path=/usr/bin/python3 ; argv[]=/usr/bin/python3 -c a\n\nb ; pid=0 }\n\n"
         "Id=gone.service\n\n"
         "Id=setup.service\nExecStart={ path=/opt/one ; argv[]=/opt/one ; pid=0 }\nExecStart={ path=/opt/two ; argv[]= ; pid=0 }\n"

@@ -13,6 +13,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.audit_model imp
 from ansible_collections.stability.baseline.plugins.module_utils.audit_rules import BY_ID, RULES
 from ansible_collections.stability.baseline.plugins.module_utils.audit_units import RULES as FUNCTIONS
 from ansible_collections.stability.baseline.plugins.module_utils.audit_units import judge
+from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
 from ansible_collections.stability.baseline.plugins.module_utils.unit_files import HEADER
 
 FILE = UnitFile("/etc/systemd/system/api.service", HEADER, age=7200)
@@ -173,10 +174,12 @@ def test_workers_that_die_under_a_living_master(process: Process, looping: bool)
     assert [finding.id for finding in judge(unit)] == (["SB106"] if looping else [])
 
 
-def test_a_unit_that_systemd_restarts_again_and_again() -> None:
-    assert found(replace(daemon(ActiveState="activating"), restarts=17)) == [
-        ("SB106", "17 restarts within 10 minutes, and it says activating")
-    ]
+@pytest.mark.parametrize("process", [None, replace(PROCESS, age=5.0, workers=())])
+def test_a_unit_that_systemd_restarts_again_and_again(process: Any) -> None:
+    looping = replace(daemon(ActiveState="activating"), restarts=17, process=process, files=(replace(FILE, age=9.0),))
+    assert found(looping) == [("SB106", "17 restarts within 10 minutes, and it says activating")]
+    # One that was mended a minute ago.
+    assert found(replace(looping, process=replace(PROCESS, age=61.0, workers=()), files=(FILE,))) == []
 
 
 @pytest.mark.parametrize(
@@ -187,6 +190,11 @@ def test_a_unit_that_systemd_restarts_again_and_again() -> None:
         (["python", "-c", "pass", "-u"], {}, True),
         (["python", "-u", "app.py"], {}, False),
         (["python", "-Bu", "-m", "api"], {}, False),
+        (["python", "-X", "faulthandler", "-W", "ignore", "-u", "app.py"], {}, False),
+        (["python", "-Xutf8", "app.py"], {}, True),
+        (["python", "-mu", "-u"], {}, True),
+        (["python", "-I", "app.py"], {"PYTHONUNBUFFERED": "1"}, True),
+        (["python", "-m", "api"], {"PYTHONUNBUFFERED": "0"}, True),
         (["python", "-m", "api"], {"PYTHONUNBUFFERED": "x"}, False),
         (["python", "-m", "api"], {"PYTHONUNBUFFERED": ""}, True),
         (["python", "-m", "api"], None, False),
@@ -210,3 +218,61 @@ def test_what_mends_somebody_elses_unit_is_a_drop_in(text: str) -> None:
     drop_in = {} if text == HEADER else {"drop_in": True}
     assert finding.result()["mend"] == {"stability_services": [{"name": "api", **drop_in, "restart": "always"}]}
     assert finding.result()["severity"] == "error"
+
+
+def test_what_a_timer_starts_is_a_job_whatever_its_type() -> None:
+    simple = Unit("backup.service", {**DAEMON, "Restart": "no"}, (FILE,), triggers={"backup.timer": "enabled"})
+    assert (simple.is_job, simple.is_daemon) == (True, False)
+    assert found(simple) == [("SB101", "Restart=no, of a job")]
+    stays_up = replace(simple, properties={**simple.properties, "RemainAfterExit": "yes"})
+    assert (stays_up.is_job, stays_up.is_daemon) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "keys", "item"),
+    [
+        ("api.service", False, {"restart": "always"}, {"name": "api", "drop_in": True, "restart": "always"}),
+        ("api.service", True, {"restart": "always"}, {"name": "api", "restart": "always"}),
+        ("worker@mail.service", True, {"enabled": True}, {"name": "worker@", "enabled": True}),
+        ("worker@mail.service", False, {"enabled": True}, None),
+        ("nightly.service", False, {"retries": 3}, None),
+    ],
+)
+def test_what_mends_a_unit_can_be_applied(name: str, ours: bool, keys: dict[str, Any], item: Any) -> None:
+    file = replace(FILE, text=HEADER if ours else "[Service]\n")
+    mend = replace(daemon(), name=name, files=(file,)).entry(**keys)
+    assert mend == (None if item is None else {"stability_services": [item]})
+    if item is not None and not ours:
+        parse_services([item])
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "shown"),
+    [
+        (
+            '[Service]\nEnvironment="GOOD=1" \\\n"DB_PASSWORD=hunter2\n',
+            '{path}:3: Invalid syntax, ignoring: "GOOD=1"   "DB_PASSWORD=hunter2',
+            "{path}:3: Environment= with a value that is not shown",
+        ),
+        (
+            "[Service]\nLogExtraFields=TOKEN:hunter2\n",
+            "{path}:2: bad, ignoring: hunter2",
+            "{path}:2: LogExtraFields= with a value that is not shown",
+        ),
+        (
+            "[Service]\nhunter2\n",
+            "{path}:2: Missing '=', ignoring: hunter2",
+            "{path}:2: Missing '=', ignoring: a value that is not shown",
+        ),
+        ("", "/nowhere:2: bad, ignoring: hunter2", "/nowhere:2: bad, ignoring: a value that is not shown"),
+        (
+            "[Service]\nMemoryMax=512 MB\n",
+            "{path}:2: Failed to parse, ignoring: 512 MB",
+            "{path}:2: Failed to parse, ignoring: 512 MB",
+        ),
+    ],
+)
+def test_a_diagnostic_shows_no_secret_of_the_line_that_it_quotes(text: str, line: str, shown: str) -> None:
+    file = replace(FILE, text=text)
+    unit = replace(daemon(), files=(file,), diagnostics=(line.format(path=file.path),))
+    assert [seen for identifier, seen in found(unit) if identifier == "SB104"] == [shown.format(path=file.path)]
