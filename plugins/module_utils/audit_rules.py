@@ -46,7 +46,7 @@ RULES = (
         ERROR,
         "It does not come back after every end",
         "systemd restarts nothing by default, and on-failure ignores exit 0 and a SIGTERM from outside, with which servers end.",
-        "Restart= of the unit as systemd has merged it; a job is a oneshot unit that a timer starts.",
+        "Restart= of the unit as systemd has merged it; a job is a unit that a timer starts and that does not stay up.",
         "A service ended nine ways under each Restart= (systemd 247, 252, 257, 262): only always brings it back after all of them.",
         "restart: always for a daemon; for a job retries, or 0 where it must not run twice.",
         "A program that is meant to end, and that somebody starts by hand.",
@@ -97,7 +97,7 @@ RULES = (
         "It is in a crash loop",
         "Without a start limit a unit never fails, so monitoring of failed units stays green; workers that die under a living master "
         "do not even count as restarts.",
-        "Restarts that systemd has scheduled within ten minutes. Where the dead children of a main process have taken more than a "
+        "Restarts that systemd has scheduled within ten minutes, until a process has run for a minute. Where the dead children of a main process have taken more than a "
         "fiftieth of its life in CPU time, its workers are watched for ten seconds: two deaths, or one and none that is older than "
         "half a minute.",
         "uvicorn with two workers that fail at their import stays active (running) with NRestarts=0 and goes on for ever.",

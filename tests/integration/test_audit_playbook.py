@@ -179,6 +179,20 @@ def test_a_host_that_is_not_there_is_in_the_report_and_the_next_report_says_what
     assert failed.code == 2 and "1 host could not be audited: aaa-gone." in failed.output
 
 
+def test_a_host_that_an_earlier_play_has_lost_is_in_the_report(reported, tmp_path):
+    inventory = tmp_path / "gone.yml"
+    inventory.write_text("all: {hosts: {aaa-gone: {ansible_host: 127.0.0.1, ansible_port: 1}}}\n", encoding="utf-8")
+    plays = (
+        "- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.ping:\n"
+        "- ansible.builtin.import_playbook: stability.baseline.audit\n"
+    )
+    extra = {"stability_report_dir": str(tmp_path / "report")}
+    run = reported.playbook(plays, variables=VARIABLES, extra=extra, arguments=["-i", str(inventory)])
+    gone, there = report_in(tmp_path / "report")["hosts"]
+    assert (gone["host"], gone["audited"], there["audited"]) == ("aaa-gone", False, True), run.output
+    assert gone["problem"].startswith("It was not reached.")
+
+
 def test_without_root_it_sees_less_and_says_so(reported, tmp_path):
     run = audit(reported, tmp_path, user="deploy", variables={"stability_become": False})
     assert run.code == 0, run.output
