@@ -18,7 +18,8 @@ from .environments import DEFAULT_PYTHON, Environment
 from .pip_runner import Pip, meaningful_lines
 
 #: What ensurepip installs, in any version of Python.
-SEED = ("pip", "setuptools", "wheel")
+#: ``pkg_resources`` 0.0.0 is of the venv of Debian 11, which takes setuptools apart.
+SEED = ("pip", "setuptools", "wheel", "pkg-resources")
 _PIP_FILES = re.compile(r"pip(?:-[^-]+\.dist-info)?\Z")
 _MARKS = {GENERATION_FILE, JOURNAL_FILE}
 _SHOWN = 3

@@ -25,9 +25,12 @@ NAME = "integration-{pid}-{suffix}"
 NAME_PATTERN = re.compile(r"integration-(\d+)-.*")
 #: The files that take longest, in this order: begun last, one of them would run alone at the end.
 LONGEST = (
-    "test_documents",
     "test_transaction_kills",
+    "test_documents",
     "test_crash_points",
+    "test_services_follow",
+    "test_stop_before_switch",
+    "test_adopt",
     "test_keys",
     "test_references",
     "test_journald",

@@ -13,7 +13,7 @@ def test_an_alias_is_made_and_taken_away_with_the_list(host):
         return [service("aliased", directives={"Install": install} if install else {})]
 
     def links():
-        return host.run("find /etc/systemd/system -lname '*aliased.service' -printf '%P\\n' | sort").output.split()
+        return host.run("find /etc/systemd/system -lname '*/aliased.service' -printf '%P\\n' | sort").output.split()
 
     applied(host, named())
     assert links() == ["multi-user.target.wants/aliased.service"]
