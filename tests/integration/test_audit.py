@@ -21,7 +21,7 @@ SERVICE = {
     "settle_sec": 0,
 }
 DROP_INS = "/etc/systemd/system/audited.service.d"
-FOREIGN = "/etc/systemd/system/audit-stranger.service"
+STRANGER = "/etc/systemd/system/audit-stranger.service"
 
 
 @pytest.fixture(scope="module")
@@ -102,18 +102,22 @@ def test_services_that_nobody_listed_are_found(audited):
     # The lines of its program are shown by systemctl as they are; one looks like the end of a unit.
     program = f"{SLEEP}\\n\\nId=1\\nno_property"
     audited.put(
-        FOREIGN, f"[Service]\nExecStart=/usr/bin/python3 -c '{program}'\n\n[Install]\nWantedBy=multi-user.target\n"
+        STRANGER, f"[Service]\nExecStart=/usr/bin/python3 -c '{program}'\n\n[Install]\nWantedBy=multi-user.target\n"
     )
     audited.check("systemctl daemon-reload && systemctl start audit-stranger")
     try:
         foreign = [one for one, subject in found(audited) if subject == "audit-stranger.service"]
         assert foreign == ["SB101", "SB107", "SB202", "SB304"]
     finally:
-        audited.check(f"systemctl stop audit-stranger && rm {FOREIGN} && systemctl daemon-reload")
+        audited.check(f"systemctl stop audit-stranger && rm {STRANGER} && systemctl daemon-reload")
 
 
 def test_a_crash_loop_that_never_fails_is_found(audited):
-    looping = {**SERVICE, "exec_start": [f"{VENV}/bin/python", "-c", "raise SystemExit(1)"], "restart_sec": "1s"}
-    audited.module("systemd_units", {"services": [looping]})
-    wait_for(lambda: "SB106" in [one for one, _subject in found(audited, services=[looping])], 60)
-    deployed(audited)
+    policy = "Restart=always\nRestartSec=500ms\n"
+    text = f"[Unit]\nStartLimitIntervalSec=0\n[Service]\n{policy}ExecStart=/usr/bin/python3 -c 'raise SystemExit(1)'\n"
+    audited.put(STRANGER, text)
+    audited.check("systemctl daemon-reload && systemctl start --no-block audit-stranger")
+    try:
+        wait_for(lambda: ("SB106", "audit-stranger.service") in found(audited), 60)
+    finally:
+        audited.check(f"systemctl stop audit-stranger && rm {STRANGER} && systemctl daemon-reload")
