@@ -19,10 +19,12 @@ from .audit_packages import Held
 from .audit_reading import read_units
 from .audit_rules import SEVERITIES
 from .audit_waivers import parse_waivers, waive
+from .commands import user_named
 from .environments import Environment, parse_environments
 from .masking import masked_value, plain
 from .preflight import gates_as_of, sources_of
 from .services import Service, parse_services
+from .virtual_environments import sees_system
 
 #: The version of what is returned; it grows when a key changes its meaning or goes.
 VERSION = 1
@@ -99,6 +101,14 @@ def _known(path: str, listed: Optional[Environment], services: Sequence[Service]
     return Known(listed, sources_of(environment, services), gates_as_of(environment, services))
 
 
+def _user_site(unit: Unit, held: Held) -> str:
+    """Return the folder of the user's own site-packages where Python looks into it: in an environment that sees the system."""
+    user = user_named(unit.properties.get("User") or "root")
+    if user is None or not sees_system(held.path):
+        return ""
+    return f"{user.home}/.local/lib/python{'.'.join(held.python.split('.')[:2])}/site-packages"
+
+
 def _read_environments(
     audit: Audit, services: Sequence[Service], environments: Iterable[Environment], remember: bool
 ) -> None:
@@ -113,7 +123,7 @@ def _read_environments(
         for unit in audit.units:
             if audit.used.get(unit.name) == path:
                 audit.findings += audit_packages.runs_what_is_installed(unit, held)
-                audit.findings += audit_packages.imports_from_its_environment(unit, held)
+                audit.findings += audit_packages.imports_from_its_environment(unit, held, _user_site(unit, held))
 
 
 def run_audit(services: object, environments: object, waivers: object, remember: bool) -> Audit:

@@ -43,20 +43,9 @@ options:
       - The C(report.json) of an earlier audit. The new report says of each finding whether it is new, and which ones were fixed.
       - Default is the report that is in O(report_dir) from before.
     type: path
-attributes:
-  action:
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
-    support: full
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying the target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change, in diff mode.
-    support: none
-  platform:
-    description: Target platforms.
-    platforms: posix
-    support: full
+extends_documentation_fragment:
+  - stability.baseline.without_diff
+  - stability.baseline.without_diff.action
 seealso:
   - module: stability.baseline.baseline_info
 """

@@ -43,17 +43,8 @@ options:
     default: []
 requirements:
   - Python 3.9 or newer
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying the target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change, in diff mode.
-    support: none
-  platform:
-    description: Target platforms.
-    platforms: posix
-    support: full
+extends_documentation_fragment:
+  - stability.baseline.without_diff
 seealso:
   - module: stability.baseline.systemd_units
   - module: stability.baseline.pip_pinned

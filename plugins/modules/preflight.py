@@ -32,20 +32,9 @@ options:
         C(stability_journald_*) say.
       - Without it, nothing is said of them, and RV(settings) and RV(namespaces) are empty.
     type: raw
-attributes:
-  action:
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
-    support: full
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying the target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change, in diff mode.
-    support: none
-  platform:
-    description: Target platforms.
-    platforms: posix
-    support: full
+extends_documentation_fragment:
+  - stability.baseline.without_diff
+  - stability.baseline.without_diff.action
 seealso:
   - module: stability.baseline.systemd_units
   - module: stability.baseline.pip_pinned

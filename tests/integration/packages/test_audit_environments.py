@@ -140,6 +140,21 @@ def test_imports_from_outside_are_found(held):
     held.check(f"rm {WORK}/two.py")
 
 
+def test_the_site_packages_of_the_user_are_found_where_python_looks_into_them(held):
+    deployed(held, environment={"PYTHONNOUSERSITE": ""})
+    version = held.check([f"{VENV}/bin/python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).strip()
+    home = held.check("getent passwd held | cut -d: -f6").strip()
+    site = f"{home}/.local/lib/python{version}/site-packages"
+    held.check(["mkdir", "-p", site])
+    try:
+        assert findings(held) == []
+        held.check(f"sed -i 's/system-site-packages = false/system-site-packages = true/' {VENV}/pyvenv.cfg")
+        only(held, "SB408", f"{site} is searched as well")
+    finally:
+        held.check(f"rm -r {home}/.local; sed -i 's/site-packages = true/site-packages = false/' {VENV}/pyvenv.cfg")
+        deployed(held)
+
+
 def test_a_service_of_somebody_else_is_judged_with_the_environment_that_it_runs_in(held):
     unit = f"[Service]\nUser=held\nExecStart={VENV}/bin/python -c '{PROGRAM}'\n"
     held.put("/etc/systemd/system/stranger.service", unit)
