@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The attributes of a module without a diff, and (``ACTION``) that of one that runs on the controller."""
+    """The attributes of a module without a diff."""
 
     DOCUMENTATION = r"""
 options: {}
@@ -21,13 +21,5 @@ attributes:
   platform:
     description: Target platforms.
     platforms: posix
-    support: full
-"""
-
-    ACTION = r"""
-options: {}
-attributes:
-  action:
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
     support: full
 """

@@ -34,7 +34,10 @@ options:
     type: raw
 extends_documentation_fragment:
   - stability.baseline.without_diff
-  - stability.baseline.without_diff.action
+attributes:
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
 seealso:
   - module: stability.baseline.systemd_units
   - module: stability.baseline.pip_pinned
