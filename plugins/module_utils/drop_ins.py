@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from .services import Service
@@ -12,8 +13,9 @@ from .unit_files import Rendered, Sections, UnitFile, fail_once, leave_out_too_n
 
 #: Kinds of units that a policy is for.
 DAEMON, ONESHOT, TRIGGERED = "daemon", "oneshot", "triggered"
-#: The policy for each kind of unit, by key. A start limit of a oneshot unit counts the starts by its timer, too, so one
-#: that is triggered keeps its own: it is tried again at its next time (systemd.unit(5), ``StartLimitIntervalSec=``).
+#: The policy for each kind of unit, by key. What is triggered keeps its own: it is tried again at its next time, a start
+#: limit counts the starts by its timer, too (systemd.unit(5), ``StartLimitIntervalSec=``), and a job that ends well would
+#: begin again and again under ``Restart=always``.
 _POLICIES: dict[str, dict[str, Any]] = {
     DAEMON: {"start_limit_interval_sec": "0", "restart": "always", "restart_sec": "5s"},
     ONESHOT: {
@@ -52,20 +54,31 @@ def type_under(service: Service, unit_type: str) -> str:
     return str(written[-1] or service.values["type"] or unit_type)
 
 
-def policy_for(service: Service, unit_type: str, triggered: bool) -> str:
-    """Return which policy fits a unit whose own ``Type=`` is ``unit_type``, and that something else starts or not.
+@dataclass(frozen=True)
+class Under:
+    """What a drop-in lies over: the ``Type=`` of the unit itself, the kinds of units that start it (``timer``, ``socket``,
+    ``path``), and whether it is enabled, so that it runs without them."""
 
-    systemd.service(5): ``Restart=always`` on a oneshot unit keeps it from being loaded. The instances of a template that a
-    socket starts are one connection each.
+    type: str
+    triggers: frozenset[str] = frozenset()
+    is_enabled: bool = False
+
+
+def policy_for(service: Service, under: Under) -> str:
+    """Return which policy fits a unit.
+
+    systemd.service(5): ``Restart=always`` on a oneshot unit keeps it from being loaded. What a timer starts is a job whatever
+    its ``Type=``, and so is what only a path starts. The instances of a template that a socket starts are one connection each.
     """
-    kind = type_under(service, unit_type)
-    if triggered and (kind == "oneshot" or service.is_template):
+    is_oneshot = type_under(service, under.type) == "oneshot"
+    is_job = "timer" in under.triggers or ("path" in under.triggers and not under.is_enabled)
+    if is_job or (under.triggers and (is_oneshot or service.is_template)):
         return TRIGGERED
-    return ONESHOT if kind == "oneshot" else DAEMON
+    return ONESHOT if is_oneshot else DAEMON
 
 
-def _values(service: Service, unit_type: str, triggered: bool) -> dict[str, Any]:
-    policy = _POLICIES[policy_for(service, unit_type, triggered)]
+def _values(service: Service, under: Under) -> dict[str, Any]:
+    policy = _POLICIES[policy_for(service, under)]
     given = {name: value for name, value in service.values.items() if value is not None}
     return {**service.values, **policy, **given}
 
@@ -79,12 +92,9 @@ def _resetting(sections: Sections) -> Sections:
     return {**sections, "Service": service}
 
 
-def render_drop_in(service: Service, systemd_version: int, unit_type: str, triggered: bool) -> Rendered:
-    """Return the drop-in of ``service`` for a host with ``systemd_version``.
-
-    ``unit_type`` is the ``Type=`` of the unit that is there, ``triggered`` whether a timer, socket or path starts it.
-    """
-    sections = _resetting(sections_with(service, _values(service, unit_type, triggered)))
+def render_drop_in(service: Service, systemd_version: int, under: Under) -> Rendered:
+    """Return the drop-in of ``service`` for a host with ``systemd_version``, over a unit that is there."""
+    sections = _resetting(sections_with(service, _values(service, under)))
     too_new = tuple(leave_out_too_new(sections, systemd_version))
     fail_once(sections, systemd_version)
     started = {

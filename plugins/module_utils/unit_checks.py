@@ -20,7 +20,7 @@ from .sandbox import covers, made_folders
 from .services import Service
 from .unit_files import RetryWindow, sections_of
 from .unit_names import instance_of, is_drop_in, unit_of
-from .unit_state import Observed, type_of, unit_path
+from .unit_state import Observed, type_of, under, unit_path
 from .values import LONGEST_LINE, MAY_HOLD_SECRET, SECTIONS, TRUE
 
 #: Times of an expression around one of another, where they are held against each other.
@@ -291,8 +291,9 @@ def _is_outdated(service: Service, observed: Observed) -> bool:
 def _drop_in_faults(service: Service, observed: Observed) -> Iterable[Problem]:
     """Yield what does not go together with the unit that is there."""
     state, given, enabled = observed.units[service.unit], service.values["restart"], service.values["enabled"]
-    policy = policy_for(service, type_of(service.unit, observed), service.unit in observed.triggered)
-    if policy != DAEMON and given in ("always", "on-success") and not service.values["type"]:
+    below = under(service.unit, observed)
+    is_oneshot = type_under(service, below.type) == "oneshot"
+    if is_oneshot and given in ("always", "on-success") and not service.values["type"]:
         expected = "a restart policy for Type=oneshot (systemd.service(5))"
         yield _problem(service, ".restart", show(given), expected, "Take it out, or write on-failure")
     if service.values["state"] == "started" and _ends_at_once(service, observed):
@@ -301,7 +302,7 @@ def _drop_in_faults(service: Service, observed: Observed) -> Iterable[Problem]:
         yield _problem(service, ".state", show("started"), expected, remedy)
     burst, own = service.values["start_limit_burst"], service.values["directives"].get("Unit", {})
     if (
-        policy == DAEMON
+        policy_for(service, below) == DAEMON
         and burst is not None
         and not service.values["start_limit_interval_sec"]
         and "StartLimitIntervalSec" not in own

@@ -21,7 +21,7 @@ from .services import Service, parse_services
 from .unit_files import Rendered, RetryWindow, render
 from .unit_plan import FileChange, Plan, Removal, describe, plan_units
 from .unit_state import Asked as AskedUnits
-from .unit_state import Observed, kept_foreign, observe, type_of, unit_path
+from .unit_state import Observed, kept_foreign, observe, under, unit_path
 from .unit_state import ask as ask_units
 
 if TYPE_CHECKING:
@@ -137,9 +137,7 @@ def _render(
     warnings = []
     for service in services:
         if service.is_drop_in:
-            rendered[service.name] = render_drop_in(
-                service, observed.version, type_of(service.unit, observed), service.unit in observed.triggered
-            )
+            rendered[service.name] = render_drop_in(service, observed.version, under(service.unit, observed))
         else:
             rendered[service.name] = render(service, observed.version, windows.get(service.name))
         warnings += [

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from . import manifest as m
 from . import systemd_host as systemd
 from .accounts import Account, missing_accounts
+from .drop_ins import Under
 from .files import STAGED, remove_file, sync_folder
 from .services import Service
 from .unit_names import DROP_IN, drop_in_of, is_instance, is_template, template_of, unit_of
@@ -39,7 +40,7 @@ class Observed:
     missing), ``links`` the folders (``multi-user.target.wants``) and aliases that enable a unit, ``digests`` and ``generations`` what
     :mod:`.manifest` makes of watched paths and virtual environments, ``strays`` the instances that would be left of a
     template that goes, ``kept`` the files of somebody else that are kept, ``packaged`` the units of which there is a unit
-    file elsewhere, ``staged`` what a killed run left, ``triggered`` the units under a drop-in that something else starts,
+    file elsewhere, ``staged`` what a killed run left, ``triggers`` of each unit under a drop-in the kinds of units that start it,
     ``later`` the texts of other drop-ins that come after ours, ``now`` the monotonic clock in seconds.
     """
 
@@ -56,7 +57,7 @@ class Observed:
     kept: frozenset[str]
     packaged: frozenset[str]
     staged: tuple[str, ...]
-    triggered: frozenset[str]
+    triggers: Mapping[str, frozenset[str]]
     later: Mapping[str, str]
     now: float
 
@@ -180,21 +181,24 @@ def put_links_back(unit: str, links: Iterable[str], fragment: str) -> None:
             sync_folder(os.path.dirname(path))
 
 
-def _is_triggered(unit: str) -> bool:
-    """Whether something else starts ``unit``: a timer, socket or path of its name, or one that names it.
+def _triggers_of(unit: str) -> frozenset[str]:
+    """Return what kinds of units start ``unit``: a timer, socket or path of its name, or one that names it.
 
     The files are asked, not what is loaded: a timer that is stopped today runs tomorrow.
     """
     stem = unit.rpartition(".")[0]
-    names = {f"{name}.{kind}" for name in (stem, stem.rstrip("@")) for kind in _TRIGGERS}
+    found = set()
     for folder in (UNIT_FOLDER, *OTHER_FOLDERS):
         for name in os.listdir(folder) if os.path.isdir(folder) else ():
-            if name in names:
-                return True
-            if name.endswith(tuple(f".{kind}" for kind in _TRIGGERS)):
-                with suppress(OSError), open(f"{folder}/{name}", encoding="utf-8", errors="replace") as stream:
-                    if any(line.strip() == f"Unit={unit}" for line in stream):
-                        return True
+            base, _dot, kind = name.rpartition(".")
+            if kind in _TRIGGERS and (base in (stem, stem.rstrip("@")) or _names_unit(f"{folder}/{name}", unit)):
+                found.add(kind)
+    return frozenset(found)
+
+
+def _names_unit(path: str, unit: str) -> bool:
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
+        return any(line.strip() == f"Unit={unit}" for line in stream)
     return False
 
 
@@ -239,6 +243,12 @@ def type_of(unit: str, observed: Observed) -> str:
             written = [written, *_TYPE.findall(stream.read())][-1]
     # systemd.service(5), "Type=": what a unit with a command has when nothing is written.
     return written or "simple"
+
+
+def under(unit: str, observed: Observed) -> Under:
+    """Return what a drop-in for ``unit`` lies over."""
+    enabled = observed.units[unit]["UnitFileState"].startswith("enabled")
+    return Under(type_of(unit, observed), observed.triggers.get(unit, frozenset()), enabled)
 
 
 @dataclass(frozen=True)
@@ -291,7 +301,7 @@ def observe(asked: Asked, services: Sequence[Service]) -> Observed:
         kept=m.kept_names(),
         packaged=frozenset(unit for unit in units if elsewhere(unit)),
         staged=_staged([*files, *manifest.entries]),
-        triggered=frozenset(one.unit for one in present if one.is_drop_in and _is_triggered(one.unit)),
+        triggers={one.unit: _triggers_of(one.unit) for one in present if one.is_drop_in},
         later=_later_drop_ins(states[one.unit] for one in present if one.is_drop_in),
         now=time.monotonic(),
     )

@@ -219,6 +219,20 @@ def test_a_timer_that_is_stopped_today_counts_too(host):
     assert not apply(host, [over("vendor-later-timed")])["changed"]
 
 
+def test_what_a_timer_starts_is_a_job_whatever_its_type(host):
+    """Under Restart=always it would run again five seconds after each end."""
+    vendor(host, "vendor-timed", DAEMON.replace("sleep 100000", "true"), start=False)
+    host.put(f"{VENDOR}/vendor-timed.timer", "[Timer]\nOnCalendar=2099-01-01\n")
+    host.put(f"{VENDOR}/vendor-watched.service", DAEMON.replace("sleep 100000", "true"))
+    host.put(f"{VENDOR}/vendor-watched.path", "[Path]\nPathChanged=/srv/never\n")
+    host.check(["systemctl", "daemon-reload"])
+    applied(host, [over("vendor-timed", memory_max="64M"), over("vendor-watched")])
+    host.check(["systemctl", "start", "vendor-timed.service", "vendor-watched.service"])
+    for name in ("vendor-timed", "vendor-watched"):
+        wait_for(lambda name=name: properties(host, f"{name}.service", "ActiveState", "SubState") == ["inactive", "dead"])
+        assert properties(host, f"{name}.service", *POLICY) == ["no", "100ms", "10s"]
+
+
 def test_a_template_of_a_timer_is_triggered_like_its_instances(host):
     host.put(f"{VENDOR}/vendor-many@.service", "[Service]\nType=oneshot\nExecStart=/bin/true\n")
     host.put(f"{VENDOR}/vendor-many@.timer", "[Timer]\nOnCalendar=2099-01-01\n")

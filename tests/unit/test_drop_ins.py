@@ -8,18 +8,18 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils.drop_ins import render_drop_in
+from ansible_collections.stability.baseline.plugins.module_utils.drop_ins import Under, render_drop_in
 from ansible_collections.stability.baseline.plugins.module_utils.manifest import Manifest
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
 from ansible_collections.stability.baseline.plugins.module_utils.unit_checks import check_drop_ins
 from ansible_collections.stability.baseline.plugins.module_utils.unit_files import HEADER
 
-DAEMON = ("notify", False)
-SOCKET = ("notify", True)
-ONESHOT = ("oneshot", False)
-TIMED = ("oneshot", True)
+DAEMON = Under("notify")
+SOCKET = Under("notify", frozenset({"socket"}))
+ONESHOT = Under("oneshot")
+TIMED = Under("oneshot", frozenset({"timer"}))
 ALWAYS = "\n[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nRestart=always\nRestartSec=5s\n"
-#: (keys, the unit's type and whether something starts it, the drop-in, what its process must be started with).
+#: (keys, what it lies over, the drop-in, what its process must be started with).
 RENDERED = [
     ({}, DAEMON, ALWAYS, ""),
     (
@@ -30,7 +30,15 @@ RENDERED = [
     ),
     ({}, SOCKET, ALWAYS, ""),
     ({}, TIMED, "", ""),
-    ({"type": "exec"}, TIMED, ALWAYS.replace("Restart=", "Type=exec\nRestart="), "\n[Service]\nType=exec\n"),
+    ({}, Under("oneshot", frozenset({"socket"})), "", ""),
+    # A job ends when it is done: Restart=always would begin it again five seconds later, for ever.
+    ({}, Under("simple", frozenset({"timer"})), "", ""),
+    ({}, Under("simple", frozenset({"timer"}), is_enabled=True), "", ""),
+    ({}, Under("simple", frozenset({"path"})), "", ""),
+    ({}, Under("simple", frozenset({"path", "socket"}), is_enabled=True), ALWAYS, ""),
+    ({"restart": "always"}, Under("simple", frozenset({"timer"})), "\n[Service]\nRestart=always\n", ""),
+    ({"type": "exec"}, TIMED, "\n[Service]\nType=exec\n", "\n[Service]\nType=exec\n"),
+    ({"type": "exec"}, ONESHOT, ALWAYS.replace("Restart=", "Type=exec\nRestart="), "\n[Service]\nType=exec\n"),
     ({"restart_sec": "9s"}, DAEMON, ALWAYS.replace("5s", "9s"), ""),
     (
         {"exec_start": ["/bin/a"], "restart": "no"},
@@ -48,10 +56,10 @@ RENDERED = [
 ]
 
 
-@pytest.mark.parametrize(("keys", "state", "text", "start"), RENDERED)
-def test_a_drop_in_holds_the_policy_and_what_is_written_out(keys, state, text, start):
+@pytest.mark.parametrize(("keys", "below", "text", "start"), RENDERED)
+def test_a_drop_in_holds_the_policy_and_what_is_written_out(keys, below, text, start):
     (service,) = parse_services([{"name": "vendor", "drop_in": True, **keys}])
-    rendered = render_drop_in(service, 252, *state)
+    rendered = render_drop_in(service, 252, below)
     assert [file.name for file in rendered.files] == ["vendor.service.d/50-stability.conf"]
     assert (rendered.files[0].text, rendered.start) == (HEADER + text, HEADER + start)
 
@@ -63,7 +71,7 @@ def test_neither_user_nor_state_nor_enabled_are_touched_by_default():
 
 def test_what_a_socket_starts_for_each_connection_is_not_started_again():
     (service,) = parse_services([{"name": "vendor@", "drop_in": True}])
-    assert render_drop_in(service, 252, "simple", True).files[0].text == HEADER
+    assert render_drop_in(service, 252, Under("simple", frozenset({"socket"}))).files[0].text == HEADER
 
 
 def test_units_of_the_system_may_have_a_drop_in():
@@ -92,7 +100,7 @@ def test_what_is_down_again_at_once_is_not_started(keys, unit_type, remains, ref
         "FragmentPath": "/",
         "UnitFileState": "static",
     }
-    observed = SimpleNamespace(units={"vendor.service": state}, manifest=Manifest(), triggered=frozenset(), files={})
+    observed = SimpleNamespace(units={"vendor.service": state}, manifest=Manifest(), triggers={}, files={})
     problems, missing = check_drop_ins([service], observed)
     assert missing == []
     assert [str(problem) for problem in problems] == [

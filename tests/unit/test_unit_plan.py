@@ -56,7 +56,7 @@ NEW = Observed(
     kept=frozenset(),
     packaged=frozenset(),
     staged=(),
-    triggered=frozenset(),
+    triggers={},
     later={},
     now=1000.0,
 )

@@ -45,7 +45,7 @@ OBSERVED = Observed(
     kept=frozenset(),
     packaged=frozenset({"pack.service", "idle.service"}),
     staged=(),
-    triggered=frozenset(),
+    triggers={},
     later={},
     now=0.0,
 )
