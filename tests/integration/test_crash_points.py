@@ -16,8 +16,10 @@ from units import apply, pids, properties, service
 FOLDER = "/etc/systemd/system"
 THEIRS = "[Service]\nExecStart=/bin/sleep 4242\n\n[Install]\nWantedBy=multi-user.target\n"
 PACKAGES = "/usr/lib/systemd/system"
-#: In `make test` every eleventh point, in `make prove` all.
+#: In `make test` every eleventh point of three scenarios that the seed draws, in `make prove` all.
 STEPS = {"sample": 11, "full": 1}
+#: A changed schedule has few points.
+SCHEDULE_STEPS = {"sample": 5, "full": 1}
 BUDGET = {"sample": 180.0, "full": 1200.0}
 FAILING = {"exec_start": ["/bin/sh", "-c", "exec sleep 2222"], "health": {"tcp": "127.0.0.1:9", "timeout": 1}}
 
@@ -177,6 +179,7 @@ class Over(Packaged):
         assert f"MARK={name}" in environ.split("\0")
 
 
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize("kind", [Foreign, Undone, Given, Mine, Removed, Packaged, Over])
 def test_a_run_that_ends_before_any_of_its_changes(host, kind):
     host.put(f"{PACKAGES}/vendored.service", "[Service]\nExecStart=/bin/sleep 7777\n")
@@ -206,19 +209,21 @@ def test_a_start_that_a_killed_run_owes_and_nobody_wants_any_longer_is_forgotten
 
 def test_a_changed_schedule_fires_for_no_past_time_wherever_the_run_ends(host):
     fires = {"user": "tester", "exec_start": ["/bin/echo", "fired"]}
-    for point in count(1):
-        name = f"schedule-{point}"
-        job = {"name": name, **fires, "on_calendar": ["2040-01-01"]}
-        assert not apply(host, [job]).get("failed")
-        host.check(f"touch -d '3 days ago' /var/lib/systemd/timers/stamp-{name}.timer; systemctl restart {name}.timer")
-        changed = {**job, "on_calendar": [time.strftime("*-*-* %H:%M:%S", time.gmtime(time.time() - 600))]}
-        result = host.module("systemd_units", {"services": [changed]}, crash_at=point)
-        host.check("systemctl daemon-reload; sleep 1")
-        healed = apply(host, [changed])
-        assert not healed.get("failed"), healed.get("msg")
-        assert properties(host, f"{name}.timer", "ActiveState", "NeedDaemonReload") == ["active", "no"]
-        assert "fired" not in host.check(["journalctl", "-u", f"{name}.service", "-o", "cat", "--no-pager"]), point
-        assert apply(host, [{"name": name, "state": "absent"}])["changed"]
-        if result:
-            break
+    with proof("crash points: schedule", SCHEDULE_STEPS, budget=BUDGET) as step:
+        for point in count(1 + SEED % step, step):
+            name = f"schedule-{point}"
+            job = {"name": name, **fires, "on_calendar": ["2040-01-01"]}
+            assert not apply(host, [job]).get("failed")
+            stamp = f"/var/lib/systemd/timers/stamp-{name}.timer"
+            host.check(f"touch -d '3 days ago' {stamp}; systemctl restart {name}.timer")
+            changed = {**job, "on_calendar": [time.strftime("*-*-* %H:%M:%S", time.gmtime(time.time() - 600))]}
+            result = host.module("systemd_units", {"services": [changed]}, crash_at=point)
+            host.check("systemctl daemon-reload; sleep 1")
+            healed = apply(host, [changed])
+            assert not healed.get("failed"), healed.get("msg")
+            assert properties(host, f"{name}.timer", "ActiveState", "NeedDaemonReload") == ["active", "no"]
+            assert "fired" not in host.check(["journalctl", "-u", f"{name}.service", "-o", "cat", "--no-pager"]), point
+            assert apply(host, [{"name": name, "state": "absent"}])["changed"]
+            if result:
+                break
     assert point > 5
