@@ -229,7 +229,9 @@ def test_what_a_timer_starts_is_a_job_whatever_its_type(host):
     applied(host, [over("vendor-timed", memory_max="64M"), over("vendor-watched")])
     host.check(["systemctl", "start", "vendor-timed.service", "vendor-watched.service"])
     for name in ("vendor-timed", "vendor-watched"):
-        wait_for(lambda name=name: properties(host, f"{name}.service", "ActiveState", "SubState") == ["inactive", "dead"])
+        wait_for(
+            lambda name=name: properties(host, f"{name}.service", "ActiveState", "SubState") == ["inactive", "dead"]
+        )
         assert properties(host, f"{name}.service", *POLICY) == ["no", "100ms", "10s"]
 
 
