@@ -21,9 +21,13 @@ KIND = "stability.baseline.report"
 VERSION = 1
 #: So many points in time are kept of the memory and the restarts of a service.
 MOST_SAMPLES = 30
+#: So many reports running keep what is known of a host that none of them could look at: it may be gone for good.
+MOST_MISSED = 30
 #: What changes in a finding from one look to the next although it is the same one.
 _NUMBERS = re.compile(r"\d+(?:\.\d+)*")
 _RULE_KEYS = ("severity", "title", "reason", "evidence", "remedy", "waive")
+#: What a later report must know of a finding to compare its own with it.
+_FINDING_KEYS = ("id", "severity", "subject", "title", "seen")
 
 Json = dict[str, Any]
 
@@ -67,6 +71,7 @@ def build(results: Mapping[str, Mapping[str, Any]], moment: Moment, earlier: Opt
         "rules": {one: {key: getattr(BY_ID[one], key) for key in _RULE_KEYS} for one in found_rules},
         "drift": _drift(hosts),
         "hosts": hosts,
+        "missed": before.missed(hosts),
     }
 
 
@@ -149,20 +154,26 @@ def _drift(hosts: Iterable[Json]) -> list[Json]:
 
 
 class _Earlier:
-    """An earlier report, as far as the new one is compared with it."""
+    """An earlier report, as far as the new one is compared with it.
+
+    A host that it could not look at is in it as it was seen before that.
+    """
 
     def __init__(self, report: Optional[Json]) -> None:
         self.report = report
-        hosts = report["hosts"] if report else []
+        self._seen = _seen(report) if report else []
         self._findings = {
-            _key(host["host"], finding): (host["host"], finding)
-            for host in hosts
-            for finding in host["findings"]
-            if not finding["waived"]
+            _key(one["host"], finding): (one["host"], finding) for one in self._seen for finding in one["findings"]
         }
         self._history: dict[tuple[str, str], list[list[Any]]] = {
-            (host["host"], service["unit"]): service["history"] for host in hosts for service in host["services"]
+            (one["host"], service["unit"]): service["history"] for one in self._seen for service in one["services"]
         }
+
+    def missed(self, hosts: Iterable[Json]) -> list[Json]:
+        """Return what is known of each host that was seen before and could not be looked at this time, or was left out."""
+        looked_at = {host["host"] for host in hosts if host["audited"]}
+        away = [{**one, "reports": one["reports"] + 1} for one in self._seen if one["host"] not in looked_at]
+        return [one for one in away if one["reports"] <= MOST_MISSED]
 
     def history(self, host: str, unit: str) -> list[list[Any]]:
         """Return the samples of a service."""
@@ -186,11 +197,29 @@ class _Earlier:
             "new": sum(finding["status"] == "new" for finding in open_findings),
             "known": sum(finding["status"] == "known" for finding in open_findings),
             "fixed": [
-                {"host": host, **{name: finding[name] for name in ("id", "severity", "subject", "title", "seen")}}
+                {"host": host, **{name: finding[name] for name in _FINDING_KEYS}}
                 for key, (host, finding) in self._findings.items()
                 if host in looked_at and key not in there
             ],
         }
+
+
+def _seen(report: Json) -> list[Json]:
+    """Return what a report knows of each host that it has looked at, and after that of those that it has missed."""
+    looked_at = [
+        {
+            "host": host["host"],
+            "seen": report["created"],
+            "reports": 0,
+            "findings": [
+                {name: finding[name] for name in _FINDING_KEYS} for finding in host["findings"] if not finding["waived"]
+            ],
+            "services": [{"unit": one["unit"], "history": one["history"]} for one in host["services"]],
+        }
+        for host in report["hosts"]
+        if host["audited"]
+    ]
+    return [*looked_at, *report.get("missed", [])]
 
 
 def _key(host: str, finding: Mapping[str, Any]) -> tuple[str, str, str, str]:

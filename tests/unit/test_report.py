@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils.report import (
+    MOST_MISSED,
     MOST_SAMPLES,
     NoReport,
     build,
@@ -84,6 +85,30 @@ def test_memory_and_restarts_are_remembered_from_report_to_report() -> None:
     history = report["hosts"][0]["services"][0]["history"]
     assert len(history) == MOST_SAMPLES
     assert history[0] == [LATER.seconds, 200, 2] and history[-1] == [LATER.seconds, 199 + MOST_SAMPLES, 2]
+
+
+@pytest.mark.parametrize("away", [{}, {"web": {"unreachable": True, "msg": "Failed to connect to the host"}}])
+def test_a_host_that_was_missed_once_is_compared_with_what_was_seen_before(away: dict[str, Any]) -> None:
+    before = result(finding("SB101"), finding("SB202"), services=[service(memory=100, restarts=1)])
+    report = build({"web": before, "fine": result()}, FIRST)
+    report = build({"fine": result(), **away}, LATER, report)
+    assert report["compared"]["fixed"] == []
+    report = build({"web": result(finding("SB101"), services=[service(memory=200, restarts=1)])}, LATER, report)
+    jsonschema.validate(report, SCHEMA)
+    web = host_of(report, "web")
+    assert web["findings"][0]["status"] == "known"
+    assert [one["id"] for one in report["compared"]["fixed"]] == ["SB202"]
+    assert [sample[1] for sample in web["services"][0]["history"]] == [100, 200]
+    assert [(one["host"], one["reports"]) for one in report["missed"]] == [("fine", 1)]
+
+
+def test_a_host_that_is_gone_for_good_is_forgotten() -> None:
+    report = build({"web": result(finding())}, FIRST)
+    for _report in range(MOST_MISSED):
+        report = build({"fine": result()}, LATER, report)
+        jsonschema.validate(report, SCHEMA)
+        assert report["missed"][0]["findings"][0]["id"] == finding()["id"]
+    assert build({"fine": result()}, LATER, report)["missed"] == []
 
 
 def test_distributions_that_differ_between_hosts_are_drift() -> None:
