@@ -10,8 +10,8 @@ VENV := .cache/venv/bin
 DIST := .cache/dist
 # Files of integration tests at a time, each process with hosts of its own.
 JOBS ?= 3
-# What `make test` runs, in this order.
-STEPS ?= lint unit cores integration molecule
+# What `make test` runs, in this order; + joins what runs at the same time.
+STEPS ?= lint+unit+cores integration molecule
 
 .PHONY: help
 help: ## Show this list
