@@ -243,18 +243,23 @@ def _drift(drift: Sequence[Json]) -> Iterator[str]:
 
 def _hosts(report: Json) -> Iterator[str]:
     in_sight = 0
+    missed = {one["host"]: one for one in report["missed"]}
     for number, host in enumerate(report["hosts"]):
         in_sight += len(host["findings"]) + (not host["audited"])
         hurts = bool(host["counts"][ERROR] or host["counts"][WARNING] or not host["audited"])
-        yield from _host(number, host, report["rules"], hurts and (not number or in_sight <= _UNFOLDED))
+        unfolded = hurts and (not number or in_sight <= _UNFOLDED)
+        yield from _host(number, host, missed.get(host["host"]), report["rules"], unfolded)
 
 
-def _host(number: int, host: Json, rules: Json, unfolded: bool) -> Iterator[str]:
+def _host(number: int, host: Json, missed: Optional[Json], rules: Json, unfolded: bool) -> Iterator[str]:
     problem = "" if host["audited"] else " data-problem"
     yield f"<details class=h id=h{number}{' open' if unfolded else ''}{problem}><summary><h3>{shown(host['host'])}</h3>"
     yield f"{_counts(host)}</summary><div>"
     if not host["audited"]:
         yield f"<p class=alarm>{shown_lines(host['problem'])}</p>"
+        if missed:
+            count = _number(len(missed["findings"]), "finding")
+            yield f"<p class=facts>Last looked at {_time(missed['seen'])}, with {count}</p>"
     else:
         yield f"<p class=facts>{_facts_of_host(host)}</p>"
     if host["unseen"]:

@@ -203,6 +203,12 @@ def rows(report: dict[str, Any]) -> list[Node]:
     return page(report).one("table", class_="matrix").one("tbody").all("tr")
 
 
+def test_of_a_host_that_was_missed_it_says_what_was_seen_before() -> None:
+    report = build(RESULTS, LATER, build({"gone": result(finding(), finding("SB202"))}, FIRST))
+    (gone,) = [node for node in page(report).all("details", class_="h") if node.one("h3").text == "gone"]
+    assert "Failed to connect to the host\nLast looked at 2026-11-18 12:26 UTC, with 2 findings" in gone.text
+
+
 def test_the_matrix_has_what_hurts_most_first() -> None:
     results = {
         **RESULTS,
