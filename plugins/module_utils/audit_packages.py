@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
+from . import python_command
 from .audit_model import Finding, Unit
 from .audit_references import Reference
 
@@ -116,18 +117,18 @@ def imports_from_its_environment(unit: Unit, held: Held, user_site: str = "") ->
     process = unit.process
     if process is None or process.variables is None:
         return
-    inside = f"{held.path}/"
-    outside = [
-        path for path in process.variables.get("PYTHONPATH", "").split(":") if path and not path.startswith(inside)
-    ]
+    command = python_command.parse(process.argv)
+    searched = "" if command.ignores_variables else process.variables.get("PYTHONPATH", "")
+    outside = [path for path in searched.split(":") if path and not path.startswith(f"{held.path}/")]
     hiding = [f"{path} ({', '.join(hidden)})" for path in outside if (hidden := _hidden(path, held))]
     if hiding:
         yield Finding("SB408", unit.name, f"PYTHONPATH has {_listed(hiding)}")
-    if user_site and os.path.isdir(user_site) and not process.variables.get("PYTHONNOUSERSITE"):
-        mend = unit.entry(environment={"PYTHONNOUSERSITE": "1"})
+    if user_site and os.path.isdir(user_site) and command.looks_into_user_site(process.variables):
+        mend = None if command.ignores_variables else unit.entry(environment={"PYTHONNOUSERSITE": "1"})
         yield Finding("SB408", unit.name, f"{user_site} is searched as well", mend)
     folder = unit.properties.get("WorkingDirectory", "").lstrip("!~")
-    if _looks_into_working_directory(process.argv) and (hidden := _hidden(folder, held)):
+    looks = command.looks_into_working_directory(process.variables, held.python)
+    if looks and (hidden := _hidden(folder, held)):
         yield Finding("SB408", unit.name, f"{folder} hides installed modules: {_listed(hidden)}")
 
 
@@ -147,13 +148,3 @@ def _hidden(folder: str, held: Held) -> list[str]:
 
 def _is_package(folder: str, name: str) -> bool:
     return os.path.isfile(os.path.join(folder, name, "__init__.py"))
-
-
-def _looks_into_working_directory(argv: Sequence[str]) -> bool:
-    """Whether Python puts the working directory first: for ``-m`` and ``-c``, unless it is isolated or safe (``-I``, ``-P``)."""
-    for word in argv[1:]:
-        if word in ("-m", "-c"):
-            return True
-        if not word.startswith("-") or "I" in word or "P" in word:
-            return False
-    return False

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Optional
 
+from . import python_command
 from . import values as v
 from .audit_model import RECENTLY, Finding, Unit
 from .audit_processes import ENOUGH_DEATHS, WATCHED
@@ -206,36 +207,14 @@ def is_unbuffered(unit: Unit) -> Iterator[Finding]:
     process = unit.process
     if process is None or process.variables is None:
         return
-    # "0" counts as nothing there, and with -I or -E no variable counts (python(1)).
-    set_by_variable = process.variables.get("PYTHONUNBUFFERED") not in (None, "", "0")
-    ignored = _has_option(process.argv, "I") or _has_option(process.argv, "E")
-    if not _has_option(process.argv, "u") and (ignored or not set_by_variable):
+    command = python_command.parse(process.argv)
+    if "u" not in command.options and not command.is_set("PYTHONUNBUFFERED", process.variables):
         yield Finding(
             "SB202",
             unit.name,
             "the process has neither PYTHONUNBUFFERED nor -u",
             unit.entry(environment={"PYTHONUNBUFFERED": "1"}),
         )
-
-
-def _has_option(argv: Iterable[str], letter: str) -> bool:
-    """Whether Python was started with an option of one letter, alone or among others (``-Bu``)."""
-    words = iter(list(argv)[1:])
-    for word in words:
-        if not word.startswith("-") or word == "-":
-            return False
-        if word.startswith("--"):
-            continue
-        # -X and -W take the rest of the word, or the next one; -c and -m end the options.
-        letters = re.split("[XWcm]", word[1:], maxsplit=1)[0]
-        if letter in letters:
-            return True
-        after = word[1 + len(letters) :]
-        if after[:1] in ("c", "m"):
-            return False
-        if after in ("X", "W"):
-            next(words, None)
-    return False
 
 
 def is_capped(unit: Unit) -> Iterator[Finding]:

@@ -74,6 +74,19 @@ def test_one_key_away_from_the_baseline_is_one_finding(audited, keys, rule):
     assert own(audited) == [rule]
 
 
+@pytest.mark.parametrize("options", [["-X", "dev"], ["-W", "error", "-Es"], ["-uWd"]])
+def test_what_hides_installed_modules_is_found_behind_any_options(audited, options):
+    python = f"{VENV}/bin/python"
+    audited.check("mkdir -p /opt/audited/hiding && touch /opt/audited/hiding/hidden.py")
+    audited.check(f"touch $(echo {VENV}/lib/python3*/site-packages)/hidden.py")
+    command = [python, *options, "-c", SLEEP]
+    deployed(audited, exec_start=command, working_directory="/opt/audited/hiding")
+    # Without its variables Python keeps output in a buffer.
+    assert own(audited) == (["SB202", "SB408"] if "-Es" in options else ["SB408"])
+    deployed(audited, exec_start=[python, "-I", *options, "-uc", SLEEP], working_directory="/opt/audited/hiding")
+    assert own(audited) == []
+
+
 @pytest.mark.parametrize(
     ("text", "reload", "rules"),
     [

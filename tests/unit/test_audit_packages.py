@@ -88,6 +88,15 @@ def unit(folder: Path, *argv: str, **variables: str) -> Unit:
         (("-u", "-m", "api"), True),
         (("-I", "-m", "api"), False),
         (("-uP", "-m", "api"), False),
+        (("-X", "dev", "-m", "api"), True),
+        (("-W", "error", "-m", "api"), True),
+        (("-WIgnore", "-m", "api"), True),
+        (("-X", "PI", "-W", "I", "-mapi"), True),
+        (("-Es", "-m", "api"), True),
+        (("-Wd", "-c", "pass"), True),
+        (("-uc", "pass"), True),
+        (("--check-hash-based-pycs", "never", "-m", "api"), True),
+        (("-X", "dev", "/opt/api/app.py", "-m", "api"), False),
         (("/opt/api/app.py",), False),
     ],
 )
@@ -113,6 +122,30 @@ def test_modules_from_pythonpath_and_from_the_users_own_folder(tmp_path: Path) -
     ]
     shut = unit(tmp_path, "app.py", PYTHONNOUSERSITE="1")
     assert told(list(imports_from_its_environment(shut, SOUND, str(beside)))) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "variables", "seen", "mend"),
+    [
+        ("-E", {"PYTHONPATH": "{beside}"}, "", False),
+        ("-I", {"PYTHONPATH": "{beside}"}, "", False),
+        ("-Wd", {"PYTHONPATH": "{beside}"}, "PYTHONPATH has {beside} (flask)", False),
+        ("-s", {}, "", False),
+        ("-I", {}, "", False),
+        ("-u", {"PYTHONNOUSERSITE": "0"}, "{beside} is searched as well", True),
+        ("-E", {"PYTHONNOUSERSITE": "1"}, "{beside} is searched as well", False),
+    ],
+)
+def test_options_of_python_decide_what_variables_do(
+    tmp_path: Path, option: str, variables: dict[str, str], seen: str, mend: bool
+) -> None:
+    (tmp_path / "flask.py").write_text("")
+    given = {name: value.format(beside=tmp_path) for name, value in variables.items()}
+    started = unit(Path("/"), option, "app.py", **given)
+    user_site = "" if "PYTHONPATH" in given else str(tmp_path)
+    found = list(imports_from_its_environment(started, SOUND, user_site))
+    assert told(found) == ([("SB408", seen.format(beside=tmp_path))] if seen else [])
+    assert [bool(one.mend) for one in found] == ([mend] if seen else [])
 
 
 def test_each_rule_about_environments_is_described() -> None:

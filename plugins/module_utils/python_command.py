@@ -1,0 +1,78 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Command lines of a Python, read as Python reads them (python(1)), and the variables that say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+#: Options of one letter that take the rest of their word, or the next word.
+_WITH_VALUE = "XW"
+#: Those that take a value, too, and behind which everything belongs to the program.
+_PROGRAM = "cm"
+#: ``--jit`` is PyPy's. No ``=`` is allowed in any of them.
+_LONG_WITH_VALUE = ("--check-hash-based-pycs", "--jit")
+#: Where the program comes from when it is a file, or is read from standard input.
+SCRIPT, INPUT = "script", "-"
+#: The first Python that knows ``PYTHONSAFEPATH``.
+_SAFE_PATH = (3, 11)
+
+
+@dataclass(frozen=True)
+class PythonCommand:
+    """How a Python was started: its ``options`` of one letter, and the ``source`` of its program.
+
+    The source is ``c``, ``m``, :data:`SCRIPT` or :data:`INPUT`; ``program`` is the code, the module or the path.
+    """
+
+    options: frozenset[str]
+    source: str
+    program: str = ""
+
+    @property
+    def ignores_variables(self) -> bool:
+        """Whether no variable of Python counts."""
+        return bool(self.options & {"E", "I"})
+
+    def is_set(self, name: str, variables: Mapping[str, str]) -> bool:
+        """Whether a variable that is on or off is on: ``0`` counts as nothing there."""
+        return not self.ignores_variables and variables.get(name, "") not in ("", "0")
+
+    def looks_into_working_directory(self, variables: Mapping[str, str], version: str) -> bool:
+        """Whether a Python of ``version`` puts the working directory first: for what is no file, unless it is told not to."""
+        if self.source == SCRIPT or self.options & {"I", "P"}:
+            return False
+        knows = tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) >= _SAFE_PATH
+        # Of this variable any text counts, also 0.
+        return not (knows and not self.ignores_variables and variables.get("PYTHONSAFEPATH"))
+
+    def looks_into_user_site(self, variables: Mapping[str, str]) -> bool:
+        """Whether the user's own site-packages are searched, where there are any."""
+        return not (self.options & {"I", "s", "S"} or self.is_set("PYTHONNOUSERSITE", variables))
+
+
+def parse(argv: Sequence[str]) -> PythonCommand:
+    """Return how a Python was started; the first of ``argv`` is the Python itself."""
+    words = iter(argv[1:])
+    options: set[str] = set()
+    for word in words:
+        if word == "--":
+            word = next(words, INPUT)
+            return PythonCommand(frozenset(options), INPUT if word == INPUT else SCRIPT, word)
+        if not word.startswith("-") or word == INPUT:
+            return PythonCommand(frozenset(options), INPUT if word == INPUT else SCRIPT, word)
+        if word.startswith("--"):
+            if word in _LONG_WITH_VALUE:
+                next(words, None)
+            continue
+        for index, letter in enumerate(word[1:], 2):
+            if letter in _PROGRAM:
+                return PythonCommand(frozenset(options), letter, word[index:] or next(words, ""))
+            options.add(letter)
+            if letter in _WITH_VALUE:
+                if not word[index:]:
+                    next(words, None)
+                break
+    return PythonCommand(frozenset(options), INPUT)

@@ -1,0 +1,76 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Command lines of a Python, held against what this Python says of itself when it is started with them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.python_command import PythonCommand, parse
+
+
+@pytest.mark.parametrize(
+    ("line", "options", "source", "program"),
+    [
+        ("-m app", "", "m", "app"),
+        ("-mapp -u", "", "m", "app"),
+        ("-c pass -u", "", "c", "pass"),
+        ("app.py -m x", "", "script", "app.py"),
+        ("-X dev -m app", "X", "m", "app"),
+        ("-Xdev -m app", "X", "m", "app"),
+        ("-W error -m app", "W", "m", "app"),
+        ("-Wd app.py", "W", "script", "app.py"),
+        ("-BuW error -Es -m app", "BuWEs", "m", "app"),
+        ("-uW m -m app", "uW", "m", "app"),
+        ("-uc pass", "u", "c", "pass"),
+        ("-Ibm app", "Ib", "m", "app"),
+        ("-I -E -s -m app", "IEs", "m", "app"),
+        ("--check-hash-based-pycs never -m app", "", "m", "app"),
+        ("-- app.py", "", "script", "app.py"),
+        ("-u - -m app", "u", "-", "-"),
+        ("", "", "-", ""),
+        ("-u", "u", "-", ""),
+        ("--", "", "-", "-"),
+        ("-X", "X", "-", ""),
+        ("-m", "", "m", ""),
+    ],
+)
+def test_options_end_where_the_program_begins(line: str, options: str, source: str, program: str) -> None:
+    assert parse(["python", *line.split()]) == PythonCommand(frozenset(options), source, program)
+
+
+SHOW = """\
+import sys
+flags = sys.flags
+print(flags.no_user_site or flags.no_site, flags.ignore_environment, getattr(flags, "safe_path", flags.isolated))
+"""
+
+
+@pytest.mark.parametrize("value", ["0", "x"])
+@pytest.mark.parametrize("line", ["", "-u", "-I", "-E", "-s", "-S", "-Es", "-Wd", "-X dev -W error -BE"])
+@pytest.mark.parametrize("source", [("-c", SHOW), ("shown.py",)])
+def test_this_python_is_judged_as_it_says(tmp_path: Path, source: tuple[str, ...], line: str, value: str) -> None:
+    (tmp_path / "shown.py").write_text(SHOW)
+    argv = [sys.executable, *line.split(), *source]
+    variables = {"PYTHONNOUSERSITE": value, "PYTHONSAFEPATH": value}
+    done = subprocess.run(
+        argv, cwd=tmp_path, env={**os.environ, **variables}, capture_output=True, text=True, check=True
+    )
+    no_site, ignores, safe = (word not in ("0", "False") for word in done.stdout.split())
+    command = parse(argv)
+    assert (not command.looks_into_user_site(variables), command.ignores_variables) == (no_site, ignores)
+    looks = command.looks_into_working_directory(variables, ".".join(map(str, sys.version_info[:2])))
+    assert looks == (source[0] == "-c" and not safe)
+
+
+def test_a_variable_that_only_newer_pythons_know() -> None:
+    variables = {"PYTHONSAFEPATH": "0"}
+    command = parse(["python", "-m", "app"])
+    assert command.looks_into_working_directory(variables, "3.10.4")
+    assert not command.looks_into_working_directory(variables, "3.11.0rc1")
+    assert parse(["python", "-E", "-m", "app"]).looks_into_working_directory(variables, "3.13.0")
