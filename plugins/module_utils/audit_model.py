@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -61,7 +61,8 @@ class Unit:
     ``properties`` are systemd's merged ones, ``files`` the unit file and its drop-ins in their order, ``diagnostics`` what
     systemd-analyze says of it, ``triggers`` the ``UnitFileState=`` of each timer, socket or path that starts it, ``restarts`` the
     times that systemd has restarted it within :data:`RECENTLY`, ``unloaded`` the drop-ins on the disk that systemd does not know, or
-    knows and are gone, ``programs`` what its ``ExecStart=`` lines start.
+    knows and are gone, ``programs`` what its ``ExecStart=`` lines start, ``stranded`` which of itself and its triggers only such
+    units would start that no boot reaches, with the names of these.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Unit:
     restarts: int = 0
     unloaded: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
+    stranded: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def is_job(self) -> bool:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from . import systemd_host as systemd
+from .audit_boot import DEFAULT, REVERSE, read_stranded
 from .audit_model import RECENTLY, Unit, UnitFile
 from .audit_processes import is_python, members, read_process, runs_python, watch_workers
 from .unit_names import template_of
@@ -23,7 +24,7 @@ from .unit_state import OTHER_FOLDERS, UNIT_FOLDER
 PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "MainPID", "NRestarts"),
     *("Restart", "RestartUSec", "StartLimitIntervalUSec", "StartLimitBurst", "User", "WorkingDirectory"),
-    *("NeedDaemonReload", "FragmentPath", "DropInPaths", "UnitFileState", "WantedBy", "RequiredBy", "UpheldBy"),
+    *("NeedDaemonReload", "FragmentPath", "DropInPaths", "UnitFileState", *REVERSE),
     *("TriggeredBy", "StandardOutput", "StandardError", "MemoryMax", "MemoryHigh", "MemoryCurrent", "ControlGroup"),
 )
 #: systemd.journal-fields(7): the message with which systemd says that it has scheduled a restart.
@@ -162,9 +163,10 @@ def _diagnostics(units: Sequence[str], version: int) -> dict[str, tuple[str, ...
     return diagnostics_of(systemd.run(["systemd-analyze", "verify", "--man=no", *options, *units]).stderr, units)
 
 
-def _triggers(states: Mapping[str, systemd.UnitState]) -> dict[str, str]:
+def _triggers(states: Mapping[str, systemd.UnitState]) -> dict[str, systemd.UnitState]:
+    """Return what triggers the units, and beside it the default target, in one question."""
     names = sorted({name for state in states.values() for name in state.get("TriggeredBy", "").split()})
-    return {name: state["UnitFileState"] for name, state in systemd.show(names, ("UnitFileState",)).items()}
+    return systemd.show([*names, DEFAULT], ("Id", "UnitFileState", *REVERSE))
 
 
 def read_units(named: Sequence[str], version: int) -> Read:
@@ -178,6 +180,7 @@ def read_units(named: Sequence[str], version: int) -> Read:
         states = {unit: state for unit, state in states.items() if _is_python_service(state, programs[unit])}
     states = {unit: state for unit, state in states.items() if state["LoadState"] != "not-found"}
     triggers, restarts = _triggers(states), _scheduled_restarts()
+    stranded = read_stranded({**triggers, **states})
     diagnostics = _diagnostics(list(states), version)
     read = Read()
     if os.geteuid() and not _may_read_journal():
@@ -188,12 +191,13 @@ def read_units(named: Sequence[str], version: int) -> Read:
         if process is not None and process.variables is None:
             why = "more rights are needed" if os.geteuid() else "a title has taken its place"
             read.unseen.append(f"the environment of the process of {unit} ({why})")
-        own = {name: triggers[name] for name in state.get("TriggeredBy", "").split()}
+        own = {name: triggers[name]["UnitFileState"] for name in state.get("TriggeredBy", "").split()}
         # Right after the process, so that both ages are of the same moment.
         files, unloaded = _files(state, time.time()), _unloaded(state, unit)
         counted = restarts.get(unit, 0)
         started = tuple(programs[unit])
-        read.units.append(Unit(unit, state, files, diagnostics[unit], own, process, counted, unloaded, started))
+        lost = {name: stranded[name] for name in (unit, *own) if name in stranded}
+        read.units.append(Unit(unit, state, files, diagnostics[unit], own, process, counted, unloaded, started, lost))
     read.units = _with_deaths(read.units)
     return read
 

@@ -109,9 +109,11 @@ RULES = (
         WARNING,
         "It does not come back after a reboot",
         "A unit that runs and is not enabled is gone after the next reboot.",
-        "UnitFileState= and WantedBy= of the unit, and of the timer, socket or path that starts it.",
-        "A reboot of a host with a started and not enabled unit (systemd 252).",
-        "enabled: true.",
+        "UnitFileState= and WantedBy= of the unit, and of the timer, socket or path that starts it, and whether default.target pulls in, "
+        "over any number of steps, one of the units into which it is enabled.",
+        "A reboot of a host with a started and not enabled unit, and with one that is enabled into multiuser.target: systemctl enable "
+        "makes the link without a word, is-enabled says enabled, and it is not started (systemd 252).",
+        "enabled: true, and a target in wanted_by that a boot reaches.",
         "Something else starts it after a reboot.",
     ),
     Rule(

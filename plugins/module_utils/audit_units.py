@@ -11,6 +11,7 @@ from typing import Optional
 
 from . import python_command
 from . import values as v
+from .audit_boot import REVERSE
 from .audit_model import RECENTLY, Finding, Unit
 from .audit_processes import ENOUGH_DEATHS, WATCHED
 from .audit_rules import INFO
@@ -181,12 +182,27 @@ def comes_back_after_a_reboot(unit: Unit) -> Iterator[Finding]:
     """SB107."""
     state = unit.properties.get("UnitFileState", "")
     enabled = state.startswith("enabled") or state in ("generated", "alias", "indirect")
-    pulled_in = any(unit.properties.get(name) for name in ("WantedBy", "RequiredBy", "UpheldBy"))
-    started = any(one.startswith("enabled") or one in ("static", "generated") for one in unit.triggers.values())
-    runs = unit.is_up or bool(unit.triggers)
-    if runs and not (enabled or pulled_in or started):
-        what = ", ".join(f"{name} is {one or 'not there'}" for name, one in unit.triggers.items())
-        yield Finding("SB107", unit.name, what or f"it is {state or 'transient'}", unit.entry(enabled=True))
+    pulled_in = any(unit.properties.get(name) for name in REVERSE)
+    by_itself = unit.name not in unit.stranded and (enabled or pulled_in)
+    started = any(
+        name not in unit.stranded and (one.startswith("enabled") or one in ("static", "generated"))
+        for name, one in unit.triggers.items()
+    )
+    if not (unit.is_up or unit.triggers) or by_itself or started:
+        return
+    told = [f"{name} is {one or 'not there'}{_stranded(unit, name)}" for name, one in unit.triggers.items()]
+    seen = ", ".join(told) or f"it is {state or 'transient'}{_stranded(unit, unit.name)}"
+    mend = unit.entry(enabled=True)
+    if unit.stranded:
+        # Over somebody else's unit a drop-in has no say in this.
+        wanted_by = "timers.target" if unit.is_job else "multi-user.target"
+        mend = unit.entry(wanted_by=[wanted_by], enabled=True) if unit.is_ours else None
+    yield Finding("SB107", unit.name, seen, mend)
+
+
+def _stranded(unit: Unit, name: str) -> str:
+    into = unit.stranded.get(name)
+    return f", and what would start it, {' or '.join(into)}, no boot reaches" if into else ""
 
 
 def speaks_to_the_journal(unit: Unit) -> Iterator[Finding]:

@@ -64,6 +64,7 @@ def test_nothing_is_found_under_the_baseline(audited):
         ({"restart_sec": "100ms"}, "SB102"),
         ({"start_limit_interval_sec": "1h", "start_limit_burst": 5}, "SB103"),
         ({"enabled": False}, "SB107"),
+        ({"wanted_by": ["multiuser.target"]}, "SB107"),
         ({"directives": {"Service": {"StandardError": "null"}}}, "SB201"),
         ({"environment": {"PYTHONUNBUFFERED": ""}}, "SB202"),
         ({"memory_max": "infinity"}, "SB304"),
@@ -123,6 +124,33 @@ def test_services_that_nobody_listed_are_found(audited):
         assert foreign == ["SB101", "SB107", "SB202", "SB304"]
     finally:
         audited.check(f"systemctl stop audit-stranger && rm {STRANGER} && systemctl daemon-reload")
+
+
+@pytest.mark.parametrize(
+    ("wanted_by", "more", "found_it"),
+    [
+        ("multiuser.target", {}, True),
+        ("default.target", {}, False),
+        # Started by hand, and by no boot.
+        ("audit-own.target", {}, True),
+        ("audit-own.target", {"audit-own.target": "[Install]\nWantedBy=multi-user.target\n"}, False),
+        ("audit-own.target", {"audit-own.target": "[Install]\nWantedBy=multiuser.target\n"}, True),
+    ],
+)
+def test_what_no_boot_reaches_is_found_though_it_is_enabled(audited, wanted_by, more, found_it):
+    units = {"audit-own.target": "[Unit]\nDescription=Own\n", **more}
+    program = f"[Service]\nExecStart=/usr/bin/python3 -c '{SLEEP}'\n[Install]\nWantedBy={wanted_by}\n"
+    for name, text in {**units, "audit-stranger.service": program}.items():
+        audited.put(f"/etc/systemd/system/{name}", text)
+    audited.check(["systemctl", "daemon-reload"])
+    audited.check(["systemctl", "enable", "--quiet", "audit-stranger", *more])
+    audited.check(["systemctl", "start", "audit-stranger", *units])
+    try:
+        assert (("SB107", "audit-stranger.service") in found(audited)) is found_it
+    finally:
+        audited.check(["systemctl", "disable", "--quiet", "--now", "audit-stranger", *more])
+        audited.check(["systemctl", "stop", *units])
+        audited.check(f"rm {STRANGER} /etc/systemd/system/audit-own.target && systemctl daemon-reload")
 
 
 def test_a_crash_loop_that_never_fails_is_found(audited):

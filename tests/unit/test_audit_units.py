@@ -133,6 +133,41 @@ def test_a_job_whose_timer_is_not_enabled() -> None:
     assert found(unit) == [("SB107", "nightly.timer is disabled")]
 
 
+NO_BOOT = "and what would start it, multiuser.target, no boot reaches"
+
+
+@pytest.mark.parametrize(
+    ("unit", "name", "seen", "wanted_by"),
+    [
+        (daemon(WantedBy=""), "api.service", f"it is enabled, {NO_BOOT}", "multi-user.target"),
+        (daemon(WantedBy="multiuser.target"), "api.service", f"it is enabled, {NO_BOOT}", "multi-user.target"),
+        (
+            daemon(WantedBy="", RequiredBy="multiuser.target", UnitFileState="disabled"),
+            "api.service",
+            f"it is disabled, {NO_BOOT}",
+            "multi-user.target",
+        ),
+        (job(), "nightly.timer", f"nightly.timer is enabled, {NO_BOOT}", "timers.target"),
+    ],
+)
+def test_a_unit_that_is_enabled_into_what_no_boot_reaches(unit: Unit, name: str, seen: str, wanted_by: str) -> None:
+    (finding,) = judge(replace(unit, stranded={name: ("multiuser.target",)}))
+    assert (finding.id, finding.seen) == ("SB107", seen)
+    item = {"name": unit.service, "wanted_by": [wanted_by], "enabled": True}
+    assert finding.mend == {"stability_services": [item]}
+    (foreign,) = judge(
+        replace(unit, files=(replace(FILE, text="[Service]\n"),), stranded={name: ("multiuser.target",)})
+    )
+    assert foreign.mend is None
+
+
+def test_one_way_to_start_at_a_boot_is_enough() -> None:
+    lost = {"api.service": ("multiuser.target",), "api.timer": ("timer.target",)}
+    triggers = {"api.timer": "enabled", "api.socket": "enabled"}
+    assert found(replace(daemon(RemainAfterExit="yes"), triggers=triggers, stranded=lost)) == []
+    assert found(replace(daemon(ActiveState="inactive"), stranded=lost)) == []
+
+
 @pytest.mark.parametrize("section", ["Unit", "Service"])
 def test_a_limit_that_was_turned_off_under_its_old_name_is_only_told(section: str) -> None:
     text = f"[{section}]\nStartLimitInterval=0\n"
