@@ -93,7 +93,7 @@ def _read_host(audit: Audit, services: Sequence[Service]) -> None:
         return
     audit.units, audit.unseen = read.units, [*audit.unseen, *read.unseen]
     audit.findings += [finding for unit in audit.units for finding in audit_units.judge(unit)]
-    audit.findings += audit_journal.judge(audit_journal.read_journal_state())
+    audit.findings += audit_journal.judge(audit_journal.read_journal_state(audit.systemd))
 
 
 def _known(path: str, listed: Optional[Environment], services: Sequence[Service]) -> Known:

@@ -162,3 +162,49 @@ def test_a_crash_loop_that_never_fails_is_found(audited):
         wait_for(lambda: ("SB106", "audit-stranger.service") in found(audited), 60)
     finally:
         audited.check(f"systemctl stop audit-stranger && rm {STRANGER} && systemctl daemon-reload")
+
+
+BURST = """[Service]
+Type=oneshot
+RemainAfterExit=yes
+{limits}
+ExecStart=/usr/bin/python3 -c 'for number in range(1000): print(number, flush=True)'
+# journald tells of what it has dropped with the next message after the interval.
+ExecStart=/bin/sleep 3
+ExecStart=/bin/echo again
+"""
+LIMITS = "RateLimitIntervalSec=2s\n{0}RateLimitBurst=10\n"
+
+
+def drops_of_burst(host):
+    findings = host.module("baseline_info", {"services": [SERVICE]})["findings"]
+    (seen,) = [one["seen"] for one in findings if "dropped" in one["seen"]] or [""]
+    return "audit-burst.service" in seen, "has not read" in seen
+
+
+def test_drops_under_a_limit_of_the_unit_that_is_lifted_do_not_count(audited):
+    path = "/etc/systemd/system/audit-burst.service"
+    audited.put(path, BURST.format(limits=f"Log{LIMITS.format('Log')}"))
+    audited.check("systemctl daemon-reload && systemctl restart audit-burst && journalctl --sync")
+    assert drops_of_burst(audited) == (True, False)
+    audited.put(path, BURST.format(limits=""))
+    assert drops_of_burst(audited) == (True, False)
+    audited.check(["systemctl", "daemon-reload"])
+    assert drops_of_burst(audited) == (False, False)
+    audited.check(f"systemctl stop audit-burst && rm {path} && systemctl daemon-reload")
+
+
+def test_drops_under_a_limit_of_journald_that_is_lifted_do_not_count(audited):
+    path, limit = "/etc/systemd/system/audit-burst.service", "/etc/systemd/journald.conf.d/90-audit.conf"
+    audited.put(path, BURST.format(limits=""))
+    audited.put(limit, f"[Journal]\n{LIMITS.format('')}")
+    audited.check("systemctl daemon-reload && systemctl restart systemd-journald")
+    audited.check("systemctl restart audit-burst && journalctl --sync")
+    assert drops_of_burst(audited) == (True, False)
+    audited.check("sleep 2")
+    audited.put(limit, "[Journal]\nRateLimitIntervalSec=0\n")
+    assert drops_of_burst(audited) == (True, True)
+    audited.check("systemctl restart systemd-journald && systemctl restart audit-burst && journalctl --sync")
+    assert drops_of_burst(audited) == (False, False)
+    audited.check(f"systemctl stop audit-burst && rm {path} {limit}")
+    audited.check("systemctl daemon-reload && systemctl restart systemd-journald")

@@ -1,0 +1,120 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rule of the audit about the journal: what was dropped under limits that are no more does not count."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from ansible_collections.stability.baseline.plugins.module_utils import audit_journal
+from ansible_collections.stability.baseline.plugins.module_utils.audit_journal import Journal, is_off, judge
+from ansible_collections.stability.baseline.plugins.module_utils.commands import Output
+from ansible_collections.stability.baseline.plugins.module_utils.journal_config import Configuration
+
+#: What journald has said that it dropped, each 100 seconds after the one before, and units whose files changed at 1250.
+DROPS = (("api.service", 1100), ("gone.scope", 1200), ("api.service", 1300), ("web.service", 1400))
+OWN = {"LogRateLimitIntervalUSec": "5s", "LogRateLimitBurst": "10"}
+OFF = "[Journal]\nRateLimitIntervalSec=0\n"
+
+
+def dropped(
+    monkeypatch: pytest.MonkeyPatch, text: str, changed: float, started: float, **states: dict[str, str]
+) -> Journal:
+    """Return what is read of a host whose journald was started then, with a configuration that changed then."""
+
+    def run(argv: Sequence[str]) -> Output:
+        assert argv[0] == "journalctl" and "_TRANSPORT=driver" in argv
+        lines = [
+            {"OBJECT_SYSTEMD_UNIT": unit, "N_DROPPED": "7", "__REALTIME_TIMESTAMP": f"{moment}000000"}
+            for unit, moment in DROPS
+        ]
+        return Output(0, "".join(f"{json.dumps(line)}\n" for line in lines), "")
+
+    def show(units: Sequence[str], _properties: Sequence[str]) -> dict[str, dict[str, str]]:
+        assert list(units) == ["systemd-journald.service", "api.service", "gone.scope", "web.service"]
+        return {unit: {"FragmentPath": "", "DropInPaths": "", **states.get(unit.split(".")[0], {})} for unit in units}
+
+    monkeypatch.setattr(audit_journal.systemd, "run", run)
+    monkeypatch.setattr(audit_journal.systemd, "show", show)
+    configuration = Configuration((("/etc/systemd/journald.conf", text),), changed)
+    monkeypatch.setattr(audit_journal, "read_configuration", lambda _namespace: configuration)
+    monkeypatch.setattr(audit_journal, "process_start", lambda _pid: started)
+    monkeypatch.setattr(audit_journal, "_changed", lambda paths: 1250.0 if any(paths) else 0.0)
+    return audit_journal.read_journal_state(252)
+
+
+@pytest.mark.parametrize(
+    ("text", "changed", "started", "counted"),
+    [
+        ("", 500, 900, {"api.service": 14, "gone.scope": 7, "web.service": 7}),
+        # The limit is another one since then; it was lifted, and journald started after that; it was started again later.
+        ("", 1350, 1350, {"web.service": 7}),
+        (OFF, 1350, 1350, {"web.service": 7}),
+        (OFF, 1350, 1500, {}),
+        ("", 1350, 1500, {"web.service": 7}),
+        # The start is known to a hundredth of a second only.
+        (OFF, 1450, 1449.99, {}),
+    ],
+)
+def test_drops_from_before_a_change_of_the_limits_do_not_count(
+    monkeypatch: pytest.MonkeyPatch, text: str, changed: float, started: float, counted: dict[str, int]
+) -> None:
+    found = dropped(monkeypatch, text, changed, started)
+    assert (found.dropped, found.unread) == (counted, False)
+
+
+def test_a_change_that_journald_has_not_read_lifts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = dropped(monkeypatch, OFF, 1500, 900)
+    assert (found.dropped, found.unread) == ({"api.service": 14, "gone.scope": 7, "web.service": 7}, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "counted"),
+    [
+        ({"FragmentPath": "/etc/systemd/system/api.service"}, 7),
+        ({"FragmentPath": "/etc/systemd/system/api.service", "NeedDaemonReload": "yes"}, 14),
+        ({"DropInPaths": "/etc/systemd/system/api.service.d/limit.conf"}, 7),
+        # With a limit of its own, those of journald do not matter.
+        ({"FragmentPath": "", **OWN}, 14),
+    ],
+)
+def test_limits_of_a_unit(monkeypatch: pytest.MonkeyPatch, state: dict[str, str], counted: int) -> None:
+    text, moment = (OFF, 1500) if "LogRateLimitBurst" in state else ("", 500)
+    assert dropped(monkeypatch, text, moment, moment, api=state).dropped.get("api.service") == counted
+
+
+@pytest.mark.parametrize(
+    ("lines", "off"),
+    [
+        ("", False),
+        ("RateLimitIntervalSec=0", True),
+        ("RateLimitIntervalSec=0s", True),
+        ("RateLimitBurst=0", True),
+        ("RateLimitIntervalSec=30s\nRateLimitBurst=10000", False),
+        ("RateLimitIntervalSec=0\nRateLimitIntervalSec=", False),
+        ("RateLimitIntervalSec=none\nRateLimitBurst=x", False),
+    ],
+)
+def test_a_limit_is_off_when_a_half_of_it_is(lines: str, off: bool) -> None:
+    assert is_off(Configuration((("/etc/systemd/journald.conf", f"[Journal]\n{lines}\n"),))) is off
+
+
+def test_when_files_changed_last(tmp_path: Path) -> None:
+    path = tmp_path / "api.service"
+    path.write_text("")
+    assert audit_journal._changed([str(path), "/nowhere"]) == path.stat().st_ctime
+    assert audit_journal._changed([""]) == 0.0
+
+
+def test_what_is_found_in_a_journal() -> None:
+    assert list(judge(Journal(True))) == []
+    (volatile,) = judge(Journal(False))
+    assert volatile.mend == {"stability_journald_storage": "persistent"}
+    (one,) = judge(Journal(True, {"b.service": 2, "a.service": 1}))
+    assert one.seen == "messages were dropped within a day: 1 of a.service, 2 of b.service"
+    (unread,) = judge(Journal(True, {"b.service": 2}, unread=True))
+    assert unread.seen.endswith("2 of b.service; journald has not read its changed configuration yet")
