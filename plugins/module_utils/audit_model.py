@@ -24,11 +24,12 @@ class Worker:
 
 @dataclass(frozen=True)
 class Process:
-    """The main process of a unit.
+    """The main process of a unit, or where that is a shell, the Python that it has started.
 
     ``age`` is in seconds, ``argv`` its arguments, ``variables`` those of Python in its environment, ``spent_by_dead`` the seconds of
-    CPU time that its children have taken which have ended, ``deaths`` the number of workers that ended while they were watched.
-    What cannot be read without more rights is ``None``.
+    CPU time that its children have taken which have ended, ``deaths`` the number of workers that ended while they were watched,
+    ``astray`` where its output goes that does not go to the journal, by systemd's directive. Below a shell, ``shell`` is the age of
+    that, and ``folder`` the working directory. What cannot be read without more rights is ``None``.
     """
 
     pid: int
@@ -38,6 +39,14 @@ class Process:
     workers: tuple[Worker, ...] = ()
     spent_by_dead: float = 0.0
     deaths: int = 0
+    astray: Mapping[str, str] = field(default_factory=dict)
+    shell: Optional[float] = None
+    folder: str = ""
+
+    @property
+    def age_of_main(self) -> float:
+        """The age of the unit's main process."""
+        return self.age if self.shell is None else self.shell
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def imports_from_its_environment(unit: Unit, held: Held, user_site: str = "") ->
     if user_site and os.path.isdir(user_site) and command.looks_into_user_site(process.variables):
         mend = None if command.ignores_variables else unit.entry(environment={"PYTHONNOUSERSITE": "1"})
         yield Finding("SB408", unit.name, f"{user_site} is searched as well", mend)
-    folder = unit.properties.get("WorkingDirectory", "").lstrip("!~")
+    folder = process.folder or unit.properties.get("WorkingDirectory", "").lstrip("!~")
     looks = command.looks_into_working_directory(process.variables, held.python)
     if looks and (hidden := _hidden(folder, held)):
         yield Finding("SB408", unit.name, f"{folder} hides installed modules: {_listed(hidden)}")

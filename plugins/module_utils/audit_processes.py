@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import stat as status
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Optional
 
 from .audit_model import Process, Worker
@@ -27,6 +30,12 @@ _SHEBANG = re.compile(rb"#!\s*(?:\S*/env\s+(?:-\S+\s+)*)?(?:\S*/)?(?:python|pypy
 _LONG_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' ['\"]?\S*/(?:python|pypy)[0-9.]*['\"]? ")
 _OWN_VARIABLES = "PYTHON"
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
+#: Programs that run a script, and do what it says as children of their own unless it says ``exec``.
+_SHELLS = ("sh", "dash", "bash", "rbash", "ash", "busybox", "ksh", "ksh93", "mksh", "zsh", "fish")
+#: Where the output of a process goes, by the directive of systemd that says so.
+_DESCRIPTORS = {"StandardOutput": 1, "StandardError": 2}
+#: The kernel's log, which journald reads.
+_KERNEL_LOG = os.makedev(1, 11)
 #: Fields of ``/proc/PID/stat``, counted from the state of the process on, behind the name.
 _PARENT, _USER_OF_DEAD, _SYSTEM_OF_DEAD, _STARTED = 1, 13, 14, 19
 
@@ -41,13 +50,41 @@ def is_python(path: str) -> bool:
     return False
 
 
-def runs_python(pid: int, proc: str = PROC) -> Optional[bool]:
-    """Whether a process runs a Python; ``None`` where that may not be seen, or it is gone."""
+def _program_of(pid: int, proc: str) -> Optional[str]:
+    """Return the name of the program of a process; ``None`` where that may not be seen, or it is gone."""
     try:
         program = os.readlink(f"{proc}/{pid}/exe")
     except OSError:
         return None
-    return bool(_PYTHON.match(os.path.basename(program.removesuffix(" (deleted)"))))
+    return os.path.basename(program.removesuffix(" (deleted)"))
+
+
+def runs_python(pid: int, proc: str = PROC) -> Optional[bool]:
+    """Whether a process runs a Python; ``None`` where that may not be seen, or it is gone."""
+    program = _program_of(pid, proc)
+    return None if program is None else bool(_PYTHON.match(program))
+
+
+def python_below(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[int]:
+    """Return which of ``pids`` is the Python that a shell has started, also through other shells: the oldest of the nearest.
+
+    ``None`` when ``main`` is no shell, or there is none.
+    """
+    if _program_of(main, proc) not in _SHELLS:
+        return None
+    born: dict[int, tuple[int, int]] = {}
+    for pid in pids:
+        with suppress(OSError, IndexError):
+            stat = _stat(pid, proc)
+            born[pid] = int(stat[_STARTED]), int(stat[_PARENT])
+    parents = {main}
+    while parents:
+        children = [pid for pid in sorted(born, key=lambda pid: (born[pid][0], pid)) if born[pid][1] in parents]
+        found = next((pid for pid in children if runs_python(pid, proc)), None)
+        if found is not None:
+            return found
+        parents = {pid for pid in children if _program_of(pid, proc) in _SHELLS}
+    return None
 
 
 def _stat(pid: int, proc: str) -> list[str]:
@@ -75,6 +112,23 @@ def _variables(pid: int, proc: str) -> Optional[Mapping[str, str]]:
         # setproctitle writes the title over the environment; systemd gives every process one.
         return None
     return {name: value for name, _sign, value in pairs if name.startswith(_OWN_VARIABLES)}
+
+
+def _astray(pid: int, proc: str) -> dict[str, str]:
+    """Return where output goes that ends in a file, in nothing or on a terminal, whatever systemd has opened for it.
+
+    A socket leads to the journal, and of a pipe somebody else has the other end.
+    """
+    found = {}
+    for directive, number in _DESCRIPTORS.items():
+        with suppress(OSError):
+            path = os.readlink(f"{proc}/{pid}/fd/{number}")
+            if path.startswith("/"):
+                opened = os.stat(f"{proc}/{pid}/fd/{number}")
+                is_device = status.S_ISCHR(opened.st_mode) and opened.st_rdev != _KERNEL_LOG
+                if is_device or status.S_ISREG(opened.st_mode):
+                    found[directive] = path
+    return found
 
 
 def _is_alike(argv: tuple[str, ...], main: tuple[str, ...]) -> bool:
@@ -110,7 +164,32 @@ def read_process(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[P
         return None
     spent = (int(stat[_USER_OF_DEAD]) + int(stat[_SYSTEM_OF_DEAD])) / os.sysconf("SC_CLK_TCK")
     workers = tuple(_workers(pids, main, argv, now, proc))
-    return Process(main, _age(stat, now), argv, _variables(main, proc), workers, spent)
+    return Process(main, _age(stat, now), argv, _variables(main, proc), workers, spent, astray=_astray(main, proc))
+
+
+def _absolute(pid: int, program: str, folder: str, proc: str) -> str:
+    """Return the path of what a shell was told to start: what it has found in its ``PATH``, or from the working directory on."""
+    if "/" in program:
+        return os.path.normpath(os.path.join(folder, program))
+    with suppress(OSError):
+        path = dict(word.partition("=")[::2] for word in _words(pid, "environ", proc)).get("PATH")
+        return (path and shutil.which(program, path=path)) or program
+    return program
+
+
+def read_main_process(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[Process]:
+    """Return the process of a unit that is to be judged: the main one, or the Python that it has started as a shell."""
+    own = list(pids)
+    shell = read_process(main, own, proc)
+    child = python_below(main, own, proc) if shell else None
+    below = read_process(child, own, proc) if child is not None else None
+    if shell is None or below is None:
+        return shell
+    folder = ""
+    with suppress(OSError):
+        folder = os.readlink(f"{proc}/{below.pid}/cwd")
+    argv = (_absolute(below.pid, below.argv[0], folder, proc), *below.argv[1:]) if below.argv else ()
+    return replace(below, argv=argv, shell=max(shell.age, below.age), folder=folder)
 
 
 def members(control_group: str, root: str = "/sys/fs/cgroup") -> list[int]:

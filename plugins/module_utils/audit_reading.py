@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from . import systemd_host as systemd
 from .audit_boot import DEFAULT, REVERSE, read_stranded
 from .audit_model import RECENTLY, Unit, UnitFile
-from .audit_processes import is_python, members, read_process, runs_python, watch_workers
+from .audit_processes import is_python, members, python_below, read_main_process, runs_python, watch_workers
 from .unit_names import template_of
 from .unit_state import OTHER_FOLDERS, UNIT_FOLDER
 
@@ -81,11 +81,16 @@ def _programs(units: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _is_python_service(state: systemd.UnitState, programs: Sequence[str]) -> bool:
-    """Whether the main process is a Python, or where none runs, what would be started is one."""
+    """Whether the main process is a Python or a shell that has started one, or where none runs, what would be started is one.
+
+    What runs one command after the other (``oneshot``) would be a Python service at some times, and at others not.
+    """
     if state["LoadState"] != "loaded":
         return False
     pid = int(state.get("MainPID") or 0)
     running = runs_python(pid) if pid else None
+    if running is False and state.get("Type") != "oneshot":
+        return python_below(pid, members(state.get("ControlGroup", ""))) is not None
     if running is not None:
         return running
     return any(map(is_python, programs))
@@ -187,7 +192,7 @@ def read_units(named: Sequence[str], version: int) -> Read:
         read.unseen.append("restarts, and messages that were dropped (the journal may not be read)")
     for unit, state in states.items():
         pid = int(state.get("MainPID") or 0)
-        process = read_process(pid, members(state.get("ControlGroup", ""))) if pid else None
+        process = read_main_process(pid, members(state.get("ControlGroup", ""))) if pid else None
         if process is not None and process.variables is None:
             why = "more rights are needed" if os.geteuid() else "a title has taken its place"
             read.unseen.append(f"the environment of the process of {unit} ({why})")

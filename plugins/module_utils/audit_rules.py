@@ -121,9 +121,10 @@ RULES = (
         ERROR,
         "Its output does not go to the journal",
         "What it says when it dies is not where people look, and is not kept as the journal is.",
-        "StandardOutput= and StandardError= as systemd has merged them.",
+        "StandardOutput= and StandardError= as systemd has merged them, and what the descriptors 1 and 2 of the running process lead to: "
+        "a shell may have redirected them. Of a job, its standard output may be a file.",
         "Output to null, a file or a terminal is not in the journal (systemd 252, 257, 262).",
-        "Remove the directive; directives of the baseline name the journal.",
+        "Remove the directive or the redirection; directives of the baseline name the journal.",
         "The program logs to the journal by itself, through its native protocol.",
     ),
     Rule(

@@ -70,7 +70,7 @@ class Audit:
             "state": unit.properties.get("ActiveState", ""),
             "restarts": int(unit.properties.get("NRestarts") or 0),
             "virtualenv": self.used.get(unit.name),
-            "age": round(unit.process.age) if unit.process else None,
+            "age": round(unit.process.age_of_main) if unit.process else None,
             **numbers,
         }
 

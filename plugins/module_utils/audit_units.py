@@ -28,6 +28,7 @@ _NEW_WORKER = 30.0
 #: Seconds after which what was a loop is none any more: it has been mended.
 _CALM = 60.0
 _TO_JOURNAL = ("journal", "journal+console", "inherit", "syslog", "syslog+console", "kmsg", "kmsg+console")
+_STREAMS = {"StandardOutput": "standard output", "StandardError": "standard error"}
 _LEGACY_LIMIT = re.compile(r"^\s*(StartLimitInterval)\s*=", re.MULTILINE)
 #: Directives whose values are words of somebody else, any of which may be a secret.
 _HOLDS_ANYTHING = re.compile(
@@ -153,14 +154,14 @@ def is_loaded(unit: Unit) -> Iterator[Finding]:
     process = unit.process
     if process is None or not unit.is_daemon:
         return
-    newer = [file.path for file in unit.files if file.age + _AT_ONCE < process.age and not file.is_our_drop_in]
+    newer = [file.path for file in unit.files if file.age + _AT_ONCE < process.age_of_main and not file.is_our_drop_in]
     if newer:
         yield Finding("SB105", unit.name, f"the process is older than {', '.join(newer)}")
 
 
 def is_at_rest(unit: Unit) -> Iterator[Finding]:
     """SB106."""
-    calm = unit.process is not None and unit.process.age > _CALM
+    calm = unit.process is not None and unit.process.age_of_main > _CALM
     if unit.restarts >= LOOP and not calm:
         seen = f"{unit.restarts} restarts within {RECENTLY // 60} minutes, and it says {unit.properties.get('ActiveState')}"
         yield Finding("SB106", unit.name, seen)
@@ -208,10 +209,15 @@ def _stranded(unit: Unit, name: str) -> str:
 def speaks_to_the_journal(unit: Unit) -> Iterator[Finding]:
     """SB201."""
     wrong = [name for name in ("StandardOutput", "StandardError") if not _reaches_journal(unit, name)]
-    if wrong:
-        seen = ", ".join(f"{name}={unit.properties[name]}" for name in wrong)
-        mend = unit.entry(directives={"Service": dict.fromkeys(wrong, "journal")})
-        yield Finding("SB201", unit.name, seen, mend)
+    astray = {name: path for name, path in (unit.process.astray if unit.process else {}).items() if name not in wrong}
+    if not unit.is_daemon and "StandardError" not in astray:
+        # What a job writes to a file may be what it is there for.
+        astray = {}
+    if wrong or astray:
+        seen = [f"{name}={unit.properties[name]}" for name in wrong]
+        seen += [f"{_STREAMS[name]} of the process goes to {path}" for name, path in astray.items()]
+        mend = unit.entry(directives={"Service": dict.fromkeys(wrong, "journal")}) if wrong else None
+        yield Finding("SB201", unit.name, ", ".join(seen), mend)
 
 
 def _reaches_journal(unit: Unit, name: str) -> bool:

@@ -23,7 +23,7 @@ options:
   services:
     description:
       - The value of C(stability_services). Without it, or when it is empty, every service is judged whose main process is a Python,
-        or would be.
+        or would be, or is a shell that has started one.
     type: list
     elements: raw
     default: []

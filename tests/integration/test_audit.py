@@ -66,6 +66,7 @@ def test_nothing_is_found_under_the_baseline(audited):
         ({"enabled": False}, "SB107"),
         ({"wanted_by": ["multiuser.target"]}, "SB107"),
         ({"directives": {"Service": {"StandardError": "null"}}}, "SB201"),
+        ({"exec_start": ["/bin/sh", "-c", f"exec {VENV}/bin/python -c '{SLEEP}' 2> /dev/null"]}, "SB201"),
         ({"environment": {"PYTHONUNBUFFERED": ""}}, "SB202"),
         ({"memory_max": "infinity"}, "SB304"),
     ],
@@ -151,6 +152,51 @@ def test_what_no_boot_reaches_is_found_though_it_is_enabled(audited, wanted_by, 
         audited.check(["systemctl", "disable", "--quiet", "--now", "audit-stranger", *more])
         audited.check(["systemctl", "stop", *units])
         audited.check(f"rm {STRANGER} /etc/systemd/system/audit-own.target && systemctl daemon-reload")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "told"),
+    [
+        (">> /var/log/audit.log 2>&1", ["output", "error"]),
+        (">> /var/log/audit.log", ["output"]),
+        ("2> /var/log/audit.log", ["error"]),
+        ("2>&1 | cat", []),
+    ],
+)
+def test_output_that_a_shell_redirects_is_found(audited, redirection, told):
+    command = f'/usr/bin/python3 -c \\"{SLEEP}\\" {redirection}'
+    audited.put(STRANGER, f'[Service]\nExecStart=/bin/sh -c "{command}"\n')
+    audited.check("systemctl daemon-reload && systemctl start audit-stranger && sleep 1")
+    try:
+        findings = audited.module("baseline_info", {"services": [{**SERVICE, "name": "audit-stranger"}]})["findings"]
+        seen = ", ".join(f"standard {name} of the process goes to /var/log/audit.log" for name in told)
+        assert [one["seen"] for one in findings if one["id"] == "SB201"] == ([seen] if told else [])
+    finally:
+        audited.check(f"systemctl stop audit-stranger && rm -f {STRANGER} /var/log/audit.log")
+        audited.check("systemctl daemon-reload")
+
+
+SCRIPT = "/opt/audited/run.sh"
+
+
+@pytest.mark.parametrize(
+    ("lines", "rules"),
+    [
+        ("PATH={venv}/bin:$PATH", []),
+        ("PATH={venv}/bin:$PATH; unset PYTHONUNBUFFERED", ["SB202"]),
+        ("PATH={venv}/bin:$PATH; export PYTHONPATH=/opt/audited/beside", ["SB408"]),
+    ],
+)
+def test_a_python_behind_a_script_is_judged_though_nobody_listed_it(audited, lines, rules):
+    audited.check("mkdir -p /opt/audited/beside && touch /opt/audited/beside/hidden.py")
+    audited.check(f"touch $(echo {VENV}/lib/python3*/site-packages)/hidden.py")
+    audited.put(SCRIPT, f"#!/bin/sh\n{lines.format(venv=VENV)}\npython -c '{SLEEP}'\necho it has ended\n")
+    deployed(audited, exec_start=["/bin/sh", SCRIPT])
+    audited.check("systemctl restart audited && sleep 1")
+    result = audited.module("baseline_info", {})
+    (service,) = [one for one in result["services"] if one["unit"] == "audited.service"]
+    assert service["virtualenv"] == VENV
+    assert [one["id"] for one in result["findings"] if one["subject"] == "audited.service"] == rules
 
 
 def test_a_crash_loop_that_never_fails_is_found(audited):

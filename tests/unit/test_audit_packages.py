@@ -110,6 +110,16 @@ def test_a_module_in_the_working_directory_that_hides_an_installed_one(
     assert told(list(imports_from_its_environment(unit(tmp_path, *argv), SOUND))) == expected
 
 
+def test_a_script_that_starts_python_may_have_gone_elsewhere_before(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("")
+    below = unit(Path("/"), "-m", "api")
+    assert below.process is not None and told(list(imports_from_its_environment(below, SOUND))) == []
+    below = replace(below, process=replace(below.process, folder=str(tmp_path)))
+    assert told(list(imports_from_its_environment(below, SOUND))) == [
+        ("SB408", f"{tmp_path} hides installed modules: click")
+    ]
+
+
 def test_modules_from_pythonpath_and_from_the_users_own_folder(tmp_path: Path) -> None:
     beside = tmp_path / "lib"
     (beside / "flask").mkdir(parents=True)

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,8 @@ from ansible_collections.stability.baseline.plugins.module_utils import audit_pr
 from ansible_collections.stability.baseline.plugins.module_utils.audit_processes import (
     is_python,
     members,
+    python_below,
+    read_main_process,
     read_process,
     runs_python,
     watch_workers,
@@ -162,3 +164,98 @@ def test_the_members_of_a_control_group(tmp_path: Path) -> None:
     assert members("/system.slice/v2.service", str(tmp_path)) == [11, 12]
     assert members("/system.slice/systemd.service", str(tmp_path)) == [11, 12]
     assert members("/system.slice/none.service", str(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("redirected", "expected"),
+    [
+        ("", {}),
+        (">> {log} 2>&1", {"StandardOutput": "{log}", "StandardError": "{log}"}),
+        ("2> /dev/null", {"StandardError": "/dev/null"}),
+        ("2> {log}", {"StandardError": "{log}"}),
+        ("2>&1", {}),
+        ("2>&-", {}),
+        ("2> {fifo}", {}),
+    ],
+)
+def test_where_the_output_of_a_process_goes(tmp_path: Path, redirected: str, expected: dict[str, str]) -> None:
+    names = {"log": str(tmp_path / "api.log"), "fifo": str(tmp_path / "fifo")}
+    os.mkfifo(names["fifo"])
+    reader = os.open(names["fifo"], os.O_RDONLY | os.O_NONBLOCK)
+    line = f"exec sleep 60 {redirected.format(**names)}"
+    with subprocess.Popen(["/bin/sh", "-c", line], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_until(lambda: has_become(process.pid, "sleep"))
+        found = read_process(process.pid, [])
+        process.kill()
+    os.close(reader)
+    assert found is not None
+    assert found.astray == {name: path.format(**names) for name, path in expected.items()}
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def has_become(pid: int, program: str) -> bool:
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8") as stream:
+        return stream.read().startswith(f"{program}\0")
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes below one, over all steps."""
+    found = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [*found, *(deeper for child in found for deeper in children_of(child))]
+
+
+#: A Python that says when it runs, and what a shell does that has started one and goes on behind it.
+PROGRAM = 'python -c "import time; print(1, flush=True); time.sleep(60)"'
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"{PROGRAM}; true",
+        f"sleep 60 & {PROGRAM}; true",
+        f"cd /; ( {PROGRAM}; true ); true",
+        f"/bin/sh -c '{PROGRAM}; true'; true",
+        f"{PROGRAM} | cat; true",
+    ],
+)
+def test_the_python_below_a_shell(tmp_path: Path, script: str) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "PYTHONUNBUFFERED": "x"}
+    started = {"cwd": str(tmp_path), "env": environment, "stdout": subprocess.PIPE, "start_new_session": True}
+    with subprocess.Popen(["/bin/sh", "-c", script], **started) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline() == b"1\n"
+        pids = [process.pid, *children_of(process.pid)]
+        found, child = read_main_process(process.pid, pids), python_below(process.pid, pids)
+        alone = read_main_process(process.pid, [process.pid])
+        os.killpg(process.pid, 9)
+    assert found is not None and found.pid == child and child in pids[1:]
+    assert found.argv[:2] == (str(tmp_path / "bin" / "python"), "-c")
+    assert found.folder == ("/" if script.startswith("cd") else str(tmp_path))
+    assert found.variables == {"PYTHONUNBUFFERED": "x"}
+    assert found.shell is not None and found.age_of_main == found.shell >= found.age
+    assert alone is not None and (alone.pid, alone.shell) == (process.pid, None)
+
+
+def test_a_relative_path_starts_where_the_script_has_gone(tmp_path: Path) -> None:
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    (tmp_path / "venv" / "bin" / "python").symlink_to(sys.executable)
+    script = f"cd {tmp_path}; ./venv/bin/{PROGRAM}; true"
+    with subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"1\n"
+        found = read_main_process(process.pid, [process.pid, *children_of(process.pid)])
+        os.killpg(process.pid, 9)
+    assert found is not None and found.argv[0] == str(tmp_path / "venv" / "bin" / "python")
+
+
+def test_what_a_python_starts_is_not_below_a_shell(master: tuple[int, int, int]) -> None:
+    main, worker, helper = master
+    assert python_below(main, [main, worker, helper]) is None
+    found = read_main_process(main, [main, worker, helper])
+    assert found is not None and (found.pid, found.shell, found.folder) == (main, None, "")

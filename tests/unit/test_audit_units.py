@@ -240,6 +240,47 @@ def test_output_that_is_buffered(argv: list[str], variables: Any, lost: bool) ->
     assert [finding.id for finding in judge(unit)] == (["SB202"] if lost else [])
 
 
+LOG = "/var/log/api.log"
+
+
+@pytest.mark.parametrize(
+    ("unit", "astray", "seen"),
+    [
+        (daemon(), {}, ""),
+        (
+            daemon(),
+            {"StandardOutput": LOG, "StandardError": LOG},
+            f"standard output of the process goes to {LOG}, standard error of the process goes to {LOG}",
+        ),
+        (daemon(), {"StandardError": "/dev/null"}, "standard error of the process goes to /dev/null"),
+        (daemon(), {"StandardOutput": LOG}, f"standard output of the process goes to {LOG}"),
+        # What systemd was told to do is told once.
+        (daemon(StandardError="null"), {"StandardError": "/dev/null"}, "StandardError=null"),
+        (
+            daemon(StandardError="null"),
+            {"StandardOutput": LOG, "StandardError": "/dev/null"},
+            f"StandardError=null, standard output of the process goes to {LOG}",
+        ),
+        (job(), {"StandardOutput": "/srv/export.csv"}, ""),
+        (job(), {"StandardError": LOG}, f"standard error of the process goes to {LOG}"),
+    ],
+)
+def test_output_that_a_shell_has_redirected(unit: Unit, astray: dict[str, str], seen: str) -> None:
+    running = replace(unit, process=replace(PROCESS, astray=astray))
+    assert found(running) == ([("SB201", seen)] if seen else [])
+    mends = [finding.mend for finding in judge(running)]
+    assert all((mend is not None) is ("StandardError=" in seen) for mend in mends)
+
+
+def test_below_a_shell_that_counts_of_which_the_rule_speaks() -> None:
+    # A loop in a script has started its Python again a second ago, and itself an hour ago.
+    process = replace(PROCESS, age=1.0, shell=3600.0, workers=())
+    changed = replace(daemon(), files=(replace(FILE, age=60.0),), process=process)
+    assert found(changed) == [("SB105", f"the process is older than {FILE.path}")]
+    assert found(replace(daemon(), restarts=17, process=process)) == []
+    assert found(replace(daemon(), restarts=17, process=replace(process, shell=5.0))) != []
+
+
 def test_each_rule_about_units_is_described_and_each_description_is_whole() -> None:
     assert set(FUNCTIONS) <= set(BY_ID)
     for rule in RULES:
