@@ -20,7 +20,7 @@ PACKAGES = "/usr/lib/systemd/system"
 STEPS = {"sample": 11, "full": 1}
 #: A changed schedule has few points.
 SCHEDULE_STEPS = {"sample": 5, "full": 1}
-BUDGET = {"sample": 180.0, "full": 1200.0}
+BUDGET = {"sample": 180.0, "full": 2400.0}
 FAILING = {"exec_start": ["/bin/sh", "-c", "exec sleep 2222"], "health": {"tcp": "127.0.0.1:9", "timeout": 1}}
 
 
