@@ -17,7 +17,7 @@ from .adopt_shell import program_names
 from .adopt_timers import Timer
 from .adopt_unit_keys import drop_defaults, take_keys
 from .adopt_unit_text import Sections, sections_in, words_in
-from .audit_model import Unit
+from .audit_model import Unit, UnitFile
 from .service_keys import DAEMON, JOB
 from .unit_files import ENVIRONMENT
 from .unit_names import is_instance, template_of
@@ -36,11 +36,21 @@ _NOT_FOR_ONESHOT = ("always", "on-success")
 class _Work:
     """One service while it is made from its units, which are several for a template."""
 
-    unit: Unit
+    members: Sequence[Unit]
     item: Item
     sections: Sections
     secrets: Secrets
-    timer: Optional[Timer] = None
+    timers: Sequence[Timer] = ()
+
+    @property
+    def unit(self) -> Unit:
+        """The unit, or the instance that stands for all."""
+        return self.members[0]
+
+    @property
+    def timer(self) -> Optional[Timer]:
+        """The timer that starts it, or one that stands for those of the instances."""
+        return self.timers[0] if self.timers else None
 
     @property
     def values(self) -> dict[str, Any]:
@@ -61,7 +71,12 @@ class _Work:
 
 def _own_files(unit: Unit) -> list[str]:
     """Return the paths of the drop-ins that are for this unit alone, or for all instances of its template."""
-    return [file.path for file in unit.files[1:] if f"/{template_of(unit.name)}.d/" in file.path]
+    return [file.path for file in _drop_ins(unit) if f"/{template_of(unit.name)}.d/" in file.path]
+
+
+def _drop_ins(unit: Unit) -> list[UnitFile]:
+    """Return the drop-ins of a unit; systemd.unit(5): one that is empty, or a link to /dev/null, is none."""
+    return [file for file in unit.files[1:] if file.text]
 
 
 def _left_out(unit: Unit) -> str:
@@ -90,11 +105,16 @@ def _judge_supervisor(item: Item, unit: Unit) -> None:
         item.mark("this is supervisord, whose programs are items of their own; take it out when they have moved")
 
 
-def _timer_of(unit: Unit, timers: Mapping[str, Timer]) -> Optional[Timer]:
-    """Return the timer with times of a calendar that starts a unit, its own one first."""
-    own = f"{unit.name.rpartition('.')[0]}.timer"
-    found = [timers[name] for name in sorted(unit.triggers, key=lambda name: name != own) if name in timers]
-    return next((timer for timer in found if timer.has_calendar), None)
+def _timers_of(members: Sequence[Unit], timers: Mapping[str, Timer]) -> list[Timer]:
+    """Return the timer with times of a calendar that starts a unit, its own one first.
+
+    Of a template these are the timers of its instances, as far as they are of one template themselves.
+    """
+    own = f"{template_of(members[0].name).rpartition('.')[0]}.timer"
+    named = dict.fromkeys(name for one in members for name in one.triggers)
+    found = [timers[name] for name in named if name in timers and timers[name].has_calendar]
+    found.sort(key=lambda timer: timer.template != own)
+    return [timer for timer in found if timer.template == found[0].template]
 
 
 def _find_program(work: _Work) -> None:
@@ -221,17 +241,41 @@ def _take_job(work: _Work, timer: Timer) -> None:
         work.mark("RemainAfterExit= is left out: a unit that stays up is not started at its next time")
     if work.unit.properties.get("UnitFileState", "").startswith("enabled"):
         work.mark(f"{work.unit.name} is enabled as well, and so runs at each boot, which a job of the list does not")
-    if timer.name != f"{values['name']}.timer":
-        work.mark(f"{timer.name} starts it, too: disable and remove it (systemctl disable --now {timer.name})")
-    others = [name for name in work.unit.triggers if name != timer.name]
-    for name in others:
-        work.mark(f"{name} starts it, too, and stays as it is")
+    _judge_timers(work, timer)
     if not timer.is_active:
         values["state"] = "stopped"
         work.mark("its timer did not wait; without state: stopped a run starts the timer")
     if not timer.is_enabled:
         values["enabled"] = False
         work.mark("its timer is not enabled; without enabled: false it is started at each boot")
+
+
+def _judge_timers(work: _Work, timer: Timer) -> None:
+    """Say which timers stay beside the one that a run writes; of instances, that one is a template, too."""
+    own, named = f"{work.values['name']}.timer", [one.name for one in work.timers]
+    if timer.template != own:
+        names = " ".join(named)
+        work.mark(f"{', '.join(named)} starts it, too: disable and remove it (systemctl disable --now {names})")
+    for name in dict.fromkeys(name for one in work.members for name in one.triggers if name not in named):
+        work.mark(f"{name} starts it, too, and stays as it is")
+    for one in work.timers if timer.template == own else ():
+        _judge_files(work, one.name, one.files, one.own_drop_ins())
+    without = [one.name for one in work.members if not any(name in one.triggers for name in named)]
+    if without:
+        work.mark(f"{', '.join(without)} had no timer; with on_calendar each instance has one")
+    if len({(one.is_active, one.is_enabled) for one in work.timers}) > 1:
+        work.mark(f"the timers do not all wait, or are not all enabled; what is said of {timer.name} is written")
+
+
+def _judge_files(work: _Work, name: str, paths: Sequence[str], own: Sequence[str]) -> None:
+    """Say what becomes of the files of a unit or timer, whose drop-ins in ``own`` are taken over."""
+    if is_instance(name) and paths and paths[0].endswith(f"/{name}"):
+        work.mark(f"{paths[0]} is of one instance alone: remove it, else it counts in place of what a run writes")
+    for path in own:
+        work.mark(f"what {path} says is taken over: remove that file once this is applied, until then both count")
+    for path in paths[1:] if is_instance(name) else ():
+        if f"/{name}.d/" in path:
+            work.mark(f"what {path} says is of one instance alone, and stays there")
 
 
 def _take_directives(work: _Work) -> None:
@@ -279,14 +323,15 @@ def hidden_command(command: Any, secrets: Secrets) -> Any:
     return secrets.argv(command)
 
 
-def _item_of(members: Sequence[Unit], timer: Optional[Timer], known: dict[str, str]) -> Item:
+def _item_of(members: Sequence[Unit], timers: Sequence[Timer], known: dict[str, str]) -> Item:
     """Return the service of a unit, or of the instances of one template."""
     unit = members[0]
     name = template_of(unit.name).rpartition(".")[0]
     own = _own_files(unit)
     item = Item({"name": name}, unit.name)
     sections = sections_in(file.text for file in unit.files if file.path == unit.files[0].path or file.path in own)
-    work = _Work(unit, item, sections, Secrets(name.rstrip("@"), known), timer)
+    work = _Work(members, item, sections, Secrets(name.rstrip("@"), known), timers)
+    timer = work.timer
     if timer is not None:
         sections.pop("Timer", None)
         sections["Timer"] = {
@@ -297,8 +342,6 @@ def _item_of(members: Sequence[Unit], timer: Optional[Timer], known: dict[str, s
     _find_program(work)
     item.values.update(take_keys(sections, work.name, kind))
     if is_instance(unit.name):
-        for path in (file.path for one in members for file in one.files[1:] if f"/{one.name}.d/" in file.path):
-            work.mark(f"what {path} says is of one instance alone, and stays there")
         item.values["instances"] = [one.name[len(name) : -len(".service")] for one in members]
         if len({(one.is_up, one.properties.get("UnitFileState")) for one in members}) > 1:
             item.mark(f"the instances are not all up, or not all enabled; what is said of {unit.name} is written")
@@ -312,8 +355,8 @@ def _item_of(members: Sequence[Unit], timer: Optional[Timer], known: dict[str, s
     else:
         _take_job(work, timer)
     _judge_supervisor(item, unit)
-    for path in own:
-        work.mark(f"what {path} says is taken over: remove that file once this is applied, until then both count")
+    for one in members:
+        _judge_files(work, one.name, [file.path for file in (*one.files[:1], *_drop_ins(one))], own)
     command = item.values.get("exec_start")
     running = unit.process.argv[:2] if unit.process else ()
     words = [command.lstrip("@-:+!|")] if isinstance(command, str) else command or []
@@ -337,17 +380,16 @@ def services_of(units: Iterable[Unit], timers: Mapping[str, Timer], known: dict[
         groups.setdefault(template_of(unit.name), []).append(unit)
     for template, members in groups.items():
         reason = _left_out(members[0])
-        timer = _timer_of(members[0], timers)
-        of_timer = any(name.endswith(".timer") for name in members[0].triggers)
+        chosen = _timers_of(members, timers)
+        named = sorted(name for one in members for name in one.triggers if name.endswith(".timer"))
         if reason:
             found.marks.append(Mark(template, reason))
         elif members[0].files[0].path.startswith(_OF_PACKAGES):
             if members[0].is_daemon and members[0].is_up:
                 found.items.append(_package_item(members[0]))
-        elif of_timer and timer is None:
-            names = ", ".join(sorted(members[0].triggers))
-            text = f"{names} starts it at no times of a calendar, and it stays as it is; write an item with on_calendar"
+        elif named and not chosen:
+            text = f"{', '.join(named)} starts it at no times of a calendar, and it stays as it is; write an item with on_calendar"
             found.marks.append(Mark(template, text))
         else:
-            found.items.append(_item_of(members, timer, known))
+            found.items.append(_item_of(members, chosen, known))
     return found

@@ -324,11 +324,73 @@ def test_instances_are_one_item():
     }
 
 
+TIMES = sections_in(["[Timer]\nOnCalendar=daily\nPersistent=yes\n"])
+JOB = "[Service]\nType=oneshot\nUser=bk\nExecStart=/opt/api/run %i\n"
+RETRIED = "a run that failed is tried again; write retries: 0, if it must not run twice"
+
+
+def clock(name: str, enabled: bool = True, files: tuple[str, ...] = ()) -> Timer:
+    return Timer(name, TIMES, True, enabled, files)
+
+
+@pytest.mark.parametrize(
+    ("timers", "marks"),
+    [
+        ([[clock("bk@db.timer")], [clock("bk@web.timer")]], []),
+        (
+            [[clock("nightly@db.timer")], [clock("nightly@web.timer")]],
+            [
+                "nightly@db.timer, nightly@web.timer starts it, too: disable and remove it "
+                "(systemctl disable --now nightly@db.timer nightly@web.timer)"
+            ],
+        ),
+        (
+            [[clock("bk@db.timer")], [clock("bk@web.timer"), clock("weekly.timer")]],
+            ["weekly.timer starts it, too, and stays as it is"],
+        ),
+        ([[], [clock("bk@web.timer")]], ["bk@db.service had no timer; with on_calendar each instance has one"]),
+        (
+            [[clock("bk@db.timer")], [clock("bk@web.timer", enabled=False)]],
+            ["the timers do not all wait, or are not all enabled; what is said of bk@db.timer is written"],
+        ),
+        (
+            [
+                [clock("bk@db.timer", files=(f"{ETC}/bk@db.timer", f"{ETC}/bk@db.timer.d/a.conf"))],
+                [clock("bk@web.timer", files=(f"{ETC}/bk@.timer", f"{ETC}/bk@.timer.d/b.conf"))],
+            ],
+            [
+                f"{ETC}/bk@db.timer is of one instance alone: remove it, else it counts in place of what a run writes",
+                f"what {ETC}/bk@db.timer.d/a.conf says is of one instance alone, and stays there",
+                f"what {ETC}/bk@.timer.d/b.conf says is taken over: remove that file once this is applied, "
+                "until then both count",
+            ],
+        ),
+    ],
+)
+def test_timers_of_instances_are_the_timer_of_their_template(timers: list[list[Timer]], marks: list[str]) -> None:
+    members = [
+        Unit(
+            f"bk@{name}.service",
+            {**RUNNING, "UnitFileState": "static"},
+            (UnitFile(f"{ETC}/bk@.service", JOB, 9.0),),
+            triggers={each.name: "enabled" for each in own},
+        )
+        for name, own in zip(("db", "web"), timers, strict=True)
+    ]
+    (found,) = services_of(members, {each.name: each for own in timers for each in own}, {}).items
+    parse_services([found.values])
+    assert (found.values["name"], found.values["instances"]) == ("bk@", ["db", "web"])
+    assert found.values["on_calendar"] == ["daily"]
+    assert [mark for mark in found.marks if mark != RETRIED] == marks
+
+
 def test_drop_ins_are_taken_over_and_told():
     own = UnitFile(f"{ETC}/api.service.d/more.conf", "[Service]\nMemoryMax=1G\n", 1.0)
     general = UnitFile(f"{ETC}/service.d/all.conf", "[Service]\nTasksMax=5\n", 1.0)
+    # What systemd lists of a link to /dev/null.
+    masked = UnitFile(f"{ETC}/api.service.d/none.conf", "", 1.0)
     one = unit("")
-    found = item(Unit(one.name, one.properties, (*one.files, general, own)))
+    found = item(Unit(one.name, one.properties, (*one.files, general, masked, own)))
     assert found.values["memory_max"] == "1G" and "tasks_max" not in found.values
     assert found.marks == [
         f"what {own.path} says is taken over: remove that file once this is applied, until then both count"
