@@ -18,6 +18,7 @@ from .adopt_model import Found, Item, Mark, free_name, in_order
 from .adopt_supervisor import read_supervisor
 from .adopt_timers import read_timers
 from .adopt_units import services_of
+from .audit_model import Unit
 from .audit_reading import read_units
 from .hardening import PRESETS
 from .masking import masked_value, plain
@@ -48,13 +49,15 @@ class Adopted:
         return plain(masked_value(result))  # type: ignore[no-any-return]
 
 
-def _read_units(found: Found, known: dict[str, str]) -> None:
+def _read_units(found: Found, known: dict[str, str]) -> Sequence[Unit]:
     try:
         read = read_units((), systemd.version())
         found.unseen += read.unseen
         found.add(services_of(read.units, read_timers(read.units), known))
     except systemd.HostError as error:
         found.unseen.append(str(error))
+        return ()
+    return read.units
 
 
 def _units_of_host(names: Iterable[str]) -> set[str]:
@@ -94,8 +97,7 @@ def run_adoption() -> Adopted:
     """Read the host: units, supervisord's programs, crontabs, and the virtual environments of all of them."""
     units, others = Found(), Found()
     secrets: dict[str, str] = {}
-    _read_units(units, secrets)
-    others.add(read_supervisor(secrets))
+    others.add(read_supervisor(secrets, _read_units(units, secrets)))
     others.add(read_cron(secrets))
     taken = {item.name for item in units.items}
     name_apart(others.items, taken | _units_of_host({item.name for item in others.items}))

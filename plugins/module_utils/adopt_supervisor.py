@@ -13,19 +13,20 @@ import glob
 import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from .adopt_model import Found, Item, Mark, in_order, service_name
-from .adopt_secrets import Secrets
+from .adopt_secrets import Secrets, speaks_of_secret
 from .adopt_shell import find_program, program_names, runs_python
+from .adopt_supervisors import Inherited, Supervisor, inherited_from, supervisors
 from .adopt_units import hidden_command
-from .audit_processes import PROC
+from .audit_model import Unit
+from .masking import has_credentials
 
 #: Where supervisord looks when it is not told, and where packages put its file.
 FILES = ("/etc/supervisord.conf", "/etc/supervisor/supervisord.conf")
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROGRAM = "program:"
 #: Sections that need supervisord itself.
 _OF_SUPERVISOR = ("eventlistener:", "fcgi-program:")
@@ -43,6 +44,7 @@ class Configuration:
     path: str
     sections: Mapping[str, Mapping[str, str]]
     files: Mapping[str, str] = field(default_factory=dict)
+    inherited: Inherited = field(default_factory=Inherited)
 
 
 class Unexpandable(ValueError):
@@ -111,6 +113,10 @@ class _Program:
         self.options = configuration.sections[section]
         self.shared = configuration.sections.get("supervisord", {})
         self.secrets = Secrets(name, known)
+        self.inherited = configuration.inherited
+        #: What stands for variables meanwhile: a placeholder has blanks, which would be taken for ends of words.
+        self._stand_ins: dict[str, str] = {}
+        self._variables: dict[str, str] = {}
         self._known: dict[str, Any] = {
             "program_name": section.partition(":")[2],
             "group_name": section.partition(":")[2],
@@ -121,25 +127,45 @@ class _Program:
         }
 
     def expanded(self, name: str, text: str) -> str:
-        """Return an option with what supervisord puts in place; variables of its environment are ours to give."""
-        outside = _VARIABLE.sub(lambda match: f"%(ENV_{match[1]})s", text)
-        given = {
-            f"ENV_{variable}": self.secrets.placeholder(variable, f"%(ENV_{variable})s")
-            for variable in _VARIABLE.findall(outside)
-        }
+        """Return an option with what supervisord puts in place; what hides variables is put there by :meth:`restored`."""
+        given = {f"ENV_{variable}": self._given(variable) for variable in _VARIABLE.findall(text)}
         try:
-            return outside % {**self._known, **given}
+            return text % {**self._known, **given}
         except (KeyError, TypeError, ValueError):
             raise Unexpandable(f"{name} has an expression that supervisord does not know") from None
 
+    def _given(self, variable: str) -> str:
+        value = self._variables.get(variable)
+        if value is not None and not (speaks_of_secret(variable) or has_credentials(value)):
+            return value
+        # Variables of its own environment are ours to give.
+        hidden = self.secrets.placeholder(variable, f"%(ENV_{variable})s" if value is None else self.restored(value))
+        return self._stand_ins.setdefault(hidden, f"stand{len(self._stand_ins)}in")
+
+    def restored(self, text: str) -> str:
+        """Return a part of what :meth:`expanded` returned, complete."""
+        for hidden, stand_in in self._stand_ins.items():
+            text = text.replace(stand_in, hidden)
+        return text
+
     def option(self, name: str) -> str:
         """Return an option, empty when it is not set."""
-        return self.expanded(name, self.options.get(name, "")).strip()
+        return self.restored(self.expanded(name, self.options.get(name, ""))).strip()
+
+    def command(self) -> list[str]:
+        """Return the words of the command."""
+        try:
+            return [
+                self.restored(word) for word in shlex.split(self.expanded("command", self.options.get("command", "")))
+            ]
+        except ValueError:
+            raise Unexpandable("command has quotes that do not end") from None
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that supervisord sets for all, and for this program."""
-        texts = (self.expanded("environment", each.get("environment", "")) for each in (self.shared, self.options))
-        return {name: value for text in texts for name, value in variables_in(text).items()}
+        """Return the variables that supervisord sets for all, and for this program; other options can name them from then on."""
+        for each in (self.shared, self.options):
+            self._variables.update(variables_in(self.expanded("environment", each.get("environment", ""))))
+        return {name: self.restored(value) for name, value in self._variables.items()}
 
 
 def count_of(options: Mapping[str, str]) -> int:
@@ -199,11 +225,8 @@ def _item_of(name: str, program: _Program, place: str) -> Optional[Item]:
     """Return the service of one process; ``None`` when it is no Python."""
     environment = program.environment()
     directory = program.option("directory") or program.expanded("directory", program.shared.get("directory", ""))
-    path = environment.get("PATH", _PATH)
-    try:
-        argv = shlex.split(program.option("command"))
-    except ValueError:
-        raise Unexpandable("command has quotes that do not end") from None
+    path = environment.get("PATH", program.inherited.path)
+    argv = program.command()
     if not argv:
         raise Unexpandable("there is no command")
     item = Item({}, place)
@@ -225,6 +248,9 @@ def _item_of(name: str, program: _Program, place: str) -> Optional[Item]:
         values["umask"] = umask.rjust(4, "0")
     _policy(program, item, values)
     _marks(program, item, place)
+    told = program.inherited.told(environment)
+    if told:
+        item.mark(told)
     if program.secrets.variables:
         item.mark(program.secrets.told())
     item.programs = program_names(argv, environment)
@@ -258,41 +284,20 @@ def services_of(configuration: Configuration, known: dict[str, str]) -> Found:
     return found
 
 
-def configuration_files(arguments: Iterable[tuple[str, ...]]) -> list[str]:
-    """Return the files of supervisord: the usual ones, and those that a running one was given."""
-    paths = list(FILES)
-    for argv in arguments:
-        program = next((word for word in argv[:3] if os.path.basename(word) == "supervisord"), "")
-        if not program:
-            continue
-        above = os.path.dirname(os.path.dirname(program))
-        paths += [f"{above}/etc/supervisord.conf", f"{above}/supervisord.conf"] if above.startswith("/") else []
-        for option, value in zip(argv, argv[1:]):
-            paths += [value] if option in ("-c", "--configuration") else []
-        paths += [word.partition("=")[2] for word in argv if word.startswith("--configuration=")]
-    return list(dict.fromkeys(path for path in paths if path.startswith("/")))
+def configuration_files(running: Iterable[Supervisor]) -> list[str]:
+    """Return the files of supervisord: the usual ones, and those that one which runs, or a unit starts, was given."""
+    return list(dict.fromkeys((*FILES, *(path for each in running for path in each.files()))))
 
 
-def _running(proc: str = PROC) -> list[tuple[str, ...]]:
-    found = []
-    for name in os.listdir(proc):
-        if name.isdigit():
-            try:
-                with open(f"{proc}/{name}/cmdline", encoding="utf-8", errors="surrogateescape") as stream:
-                    found.append(tuple(stream.read().split("\0")[:-1]))
-            except OSError:
-                continue
-    return found
-
-
-def read_supervisor(known: dict[str, str]) -> Found:
-    """Return the programs of every supervisord of the host."""
+def read_supervisor(known: dict[str, str], units: Sequence[Unit] = ()) -> Found:
+    """Return the programs of every supervisord of the host; ``units`` are those that may start one."""
     found = Found()
     seen: set[str] = set()
-    for path in configuration_files(_running()):
+    running = supervisors(units)
+    for path in configuration_files(running):
         real = os.path.realpath(path)
         configuration = None if real in seen else read_configuration(path, found)
         seen.add(real)
         if configuration is not None:
-            found.add(services_of(configuration, known))
+            found.add(services_of(replace(configuration, inherited=inherited_from(running, path)), known))
     return found

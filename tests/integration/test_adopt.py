@@ -255,7 +255,8 @@ def test_programs_of_supervisord_are_moved_in(host, tmp_path):
     """It runs, with a file that is not at the usual place."""
     host.put("/opt/super/supervisord.conf", SUPERVISORD)
     host.put("/etc/supervisor/conf.d/feed.conf", PROGRAMS)
-    host.check([f"{VENV}/bin/python", f"{VENV}/bin/supervisord", "-c", "/opt/super/supervisord.conf"])
+    start = [f"{VENV}/bin/python", f"{VENV}/bin/supervisord", "-c", "/opt/super/supervisord.conf"]
+    host.check(["env", f"UPSTREAM_TOKEN={SECRET}", "SHOP_ID=7", *start])
     try:
         wait_for(lambda: "/var/log/feed.log" in host.run("ls /var/log/feed.log").output)
         run, text, variables = adopted(host, tmp_path)
@@ -272,6 +273,10 @@ def test_programs_of_supervisord_are_moved_in(host, tmp_path):
         environ = host.read(f"/proc/{running[0].split()[0]}/environ").split("\0")
         expected = {**services["feed-0"]["environment"], "API_TOKEN": SECRET}
         assert {f"{name}={value}" for name, value in expected.items()} <= set(environ)
+        told = [mark["text"] for mark in found["marks"] if mark["subject"] == "feed-0"]
+        assert any(mark.startswith("it inherits from supervisord itself: ") for mark in told), told
+        assert any(re.search(r"\bSHOP_ID, UPSTREAM_TOKEN\b", mark) for mark in told), told
+        assert services["feed-0"]["environment"]["REGION"] == "eu"
         files, _result = predicted(host, variables)
         assert {"feed-0.service", "feed-1.service"} <= set(files)
     finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,12 @@ from ansible_collections.stability.baseline.plugins.module_utils.adopt_superviso
     services_of,
     variables_in,
 )
+from ansible_collections.stability.baseline.plugins.module_utils.adopt_supervisors import (
+    Inherited,
+    inherited_from,
+    supervisors,
+)
+from ansible_collections.stability.baseline.plugins.module_utils.audit_model import Unit, UnitFile
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
 from hypothesis import given
 from hypothesis import strategies as st
@@ -308,17 +315,76 @@ def test_variables_as_supervisord_takes_them_apart():
             variables_in(text)
 
 
-def test_the_files_of_a_supervisord_that_runs():
-    files = configuration_files(
-        [("/v/bin/python", "/v/bin/supervisord", "-n", "-c", "/srv/s.conf"), ("/bin/sh", "-c", "/x")]
-    )
-    assert files == [
+def process(proc: Path, pid: int, *argv: str, environ: str = "") -> None:
+    (proc / str(pid)).mkdir()
+    (proc / str(pid) / "cmdline").write_text("".join(f"{word}\0" for word in argv))
+    (proc / str(pid) / "environ").write_text(environ.replace(" ", "\0") + "\0")
+
+
+def test_the_files_of_a_supervisord_that_runs(tmp_path):
+    process(tmp_path, 1, "/bin/sh", "-c", "/x")
+    process(tmp_path, 2, "/v/bin/python", "/v/bin/supervisord", "-n", "-c", "/srv/s.conf")
+    assert configuration_files(supervisors([], str(tmp_path))) == [
         "/etc/supervisord.conf",
         "/etc/supervisor/supervisord.conf",
         "/v/etc/supervisord.conf",
         "/v/supervisord.conf",
         "/srv/s.conf",
     ]
+
+
+UNIT = "[Service]\nEnvironment=REGION=eu 'DB_PASSWORD=hunter2'\nEnvironmentFile=-/etc/default/s\n"
+
+
+@pytest.mark.parametrize(
+    ("environ", "argv", "unit", "names", "files"),
+    [
+        ("HOME=/root REGION=eu DB_PASSWORD=hunter2 LANG=C.UTF-8", "", "", ["DB_PASSWORD", "REGION"], []),
+        ("PATH=/usr/bin:/bin LANG=de_DE.ISO-8859-1", "", "", ["LANG"], []),
+        ("PATH=/opt/v/bin:/usr/bin INVOCATION_ID=1 SUDO_USER=x", "-n", "", ["PATH"], []),
+        ("REGION=eu", "-c {here}/s.conf", "", ["REGION"], []),
+        ("REGION=eu", "-c /srv/other.conf", "", [], []),
+        ("", "", UNIT, ["DB_PASSWORD", "REGION"], ["/etc/default/s"]),
+        ("REGION=eu A=b", "", UNIT, ["A", "DB_PASSWORD", "REGION"], ["/etc/default/s"]),
+    ],
+)
+def test_variables_that_programs_inherit(
+    environ: str, argv: str, unit: str, names: list[str], files: list[str], tmp_path: Path
+) -> None:
+    words = argv.format(here=tmp_path).split()
+    if environ:
+        process(tmp_path, 7, "/v/bin/python", "/v/bin/supervisord", *words, environ=environ)
+    text = f"{unit}ExecStart=/v/bin/supervisord {' '.join(words)}\n"
+    units = [Unit("s.service", {}, (UnitFile("/etc/s.service", text, 1.0),))] if unit else []
+    found = inherited_from(supervisors(units, str(tmp_path)), str(tmp_path / "s.conf"))
+    assert (list(found.names), list(found.environment_files)) == (names, files)
+    assert "hunter2" not in found.told(())
+
+
+def test_what_a_program_inherits_is_told_but_what_it_sets_itself(tmp_path):
+    read = configuration(f"[program:feed]\ncommand={PYTHON}\nenvironment=A=1\n", tmp_path)
+    (item,) = services_of(replace(read, inherited=Inherited(("A", "DB_PASSWORD"), ("/etc/default/s",))), {}).items
+    (told,) = (mark for mark in item.marks if mark.startswith("it inherits"))
+    assert told.startswith("it inherits from supervisord itself: DB_PASSWORD, what is in /etc/default/s; write")
+
+
+def test_variables_that_supervisord_puts_into_options(tmp_path):
+    shared = 'environment=REGION="eu west",DB_PASSWORD="hunter2"\n'
+    options = f"command={PYTHON} -m feed %(ENV_REGION)s '%(ENV_DB_PASSWORD)s' %(ENV_HOST)s --id=%(ENV_ID)s\n"
+    item = program(f"{options}environment=ID=7,COPY='%(ENV_REGION)s'\n", tmp_path, shared)
+    assert item.values["exec_start"][3:] == [
+        "eu",
+        "west",
+        "{{ vault_feed_db_password }}",
+        "{{ vault_feed_host }}",
+        "--id=7",
+    ]
+    assert item.values["environment"] == {
+        "REGION": "eu west",
+        "DB_PASSWORD": "{{ vault_feed_db_password }}",
+        "ID": "7",
+        "COPY": "eu west",
+    }
 
 
 @pytest.mark.parametrize(
