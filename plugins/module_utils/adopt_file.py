@@ -17,9 +17,9 @@ from .yaml_lines import yaml_lines
 
 _WIDTH = 120
 #: What stands for a secret, and alone is a template, and how it is written meanwhile, in characters that no text has.
-_VARIABLE = re.compile(r"\{\{ (vault_[a-z0-9_]+) \}\}")
+_VARIABLE = re.compile(r"\{\{ (vault_[a-z0-9_]+(?: \| string)?) \}\}")
 _BETWEEN = ("\ue000", "\ue001")
-_WRITTEN = re.compile(r"\\ue000(vault_[a-z0-9_]+)\\ue001")
+_WRITTEN = re.compile(r"\\ue000(vault_[a-z0-9_]+(?: \| string)?)\\ue001")
 _HEAD = """\
 ---
 # What stability.baseline.adopt has read of {host}. It changes nothing until stability.baseline.apply runs with it.

@@ -7,23 +7,49 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from .adopt_clients import Clients, secrets_in
 from .masking import SECRET_NAME, has_credentials
 
-_SPEAKING = rf"[\w.-]*(?:{SECRET_NAME.pattern})[\w.-]*"
+#: AUTH(?!OR) of the shared rule leaves out what speaks of authors, and with it the header.
+_NAME = re.compile(rf"{SECRET_NAME.pattern}|AUTHORI[SZ]ATION|(?<![A-Z])PW(?![A-Z])", re.IGNORECASE)
+#: Bounded, since a certificate is one word to it.
+_SPEAKING = rf"[\w.-]{{0,99}}?(?:{_NAME.pattern})[\w.-]{{0,99}}"
+#: Other names may stand before a colon without a blank for an application (``auth.wsgi:app``).
+_HEADER = rf"(?:(?:proxy-)?authori[sz]ation|x-{_SPEAKING})"
 #: A word as a shell and systemd read it: parts in quotes, characters behind a backslash, and all but blanks.
 _VALUE = r"""(?P<value>(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+)"""
-_ASSIGNED = re.compile(rf"(?P<name>{_SPEAKING})(?P<sign>=){_VALUE}", re.IGNORECASE | re.DOTALL)
-_OPTION = re.compile(rf"(?<!\S)-(?P<name>-?{_SPEAKING})(?P<sign>\s+)(?!-){_VALUE}", re.IGNORECASE | re.DOTALL)
-#: The same, with the quotes around all of it, unless these are around a script.
-_QUOTED = re.compile(
-    rf"""(?<!-c )(?<!-ec )(?<!-lc )(?P<quote>["'])(?P<name>{_SPEAKING})(?P<sign>=)(?P<value>(?:\\.|(?!(?P=quote)).)+)(?=(?P=quote))""",
-    re.IGNORECASE | re.DOTALL,
+_QUOTE = r"""(?P<quote>\\*["'])"""
+#: A value with the quotes around all of it.
+_TO_QUOTE = r"(?P<value>(?:(?!(?P=quote))(?:\\.|.))+)(?=(?P=quote))"
+#: What a secret looks like in a text, the more exact ones first.
+_PATTERNS = tuple(
+    re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    for pattern in (
+        # Of an address; signatures stand for the one who has signed.
+        rf"""(?<=[?&])(?:{_SPEAKING}|sig|[\w.-]{{0,99}}signature)=(?P<value>[^\s&#;"'|<>()`\\]+)(?=[&#\s]|["'](?!\w)|\Z)""",
+        # Members of an object of JSON.
+        rf"{_QUOTE}{_SPEAKING}(?P=quote)\s*:\s*(?P=quote){_TO_QUOTE}",
+        rf"{_QUOTE}{_SPEAKING}(?P=quote)\s*:\s*(?P<value>\d{{4,}})(?!\w)",
+        # All of a word, unless the quotes are around a script.
+        rf"(?<!-c )(?<!-ec )(?<!-lc ){_QUOTE}{_SPEAKING}(?:=|:\s+){_TO_QUOTE}",
+        rf"""(?<![\w-]){_HEADER}\s*:\s*(?P<value>(?:\\.|[^"'\\\s])(?:\\.|[^"'\\\n])*)""",
+        rf"(?<![\w.-]){_SPEAKING}={_VALUE}",
+        rf"(?<!\S)--?{_SPEAKING}\s+(?!-){_VALUE}",
+        rf"(?<!\w)(?-i:Bearer)\s+{_VALUE}",
+    )
 )
+_NAMED = re.compile(rf"{_SPEAKING}|sig\b|[\w.-]{{0,99}}signature", re.IGNORECASE)
+#: A member that holds others: which of them are secrets cannot be told.
+_IN_MEMBER = re.compile(rf"""["']{_SPEAKING}\\*["']\s*:\s*[\[{{]""", re.IGNORECASE)
+_OBJECT = ("{", "[")
 _SCRIPT_FOLLOWS = re.compile(r"-[a-z]*c\Z")
 _IS_OPTION = re.compile(rf"--?(?P<name>{_SPEAKING})\Z", re.IGNORECASE)
 _IS_ASSIGNED = re.compile(rf"(?P<name>{_SPEAKING})=(?P<value>.+)\Z", re.IGNORECASE | re.DOTALL)
+_IS_HEADER = re.compile(rf"(?:--?[\w-]+=)?(?P<name>{_SPEAKING}):\s+(?P<value>.+)\Z", re.IGNORECASE | re.DOTALL)
+#: How a secret is called whose option does not say what it is.
+_OF_CLIENT = "password"
 #: The name of a variable, which is no secret, and what a shell takes for the end of a word.
 _REFERENCE = re.compile(r"\$(?:\w+|\{\w+\})\Z")
 _ENDS = ";|&)"
@@ -31,13 +57,13 @@ _OPERATOR = re.compile(r"[;|&()<>`]")
 _ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://[^\s/?#\"'@]+@[^\s\"']*")
 #: What Ansible would take for a template.
 _TEMPLATE = re.compile(r"\{[{%#]")
-_PLACEHOLDER = re.compile(r"(=?[\"']?\{\{ vault_[a-z0-9_]+ \}\}[\"']?)")
+_PLACEHOLDER = re.compile(r"(=?[\"']?\{\{ vault_[a-z0-9_]+(?: \| string)? \}\}[\"']?)")
 _NO_VARIABLE = re.compile(r"[^a-z0-9]+")
 
 
 def speaks_of_secret(name: str) -> bool:
     """Whether what has this name may be a secret."""
-    return SECRET_NAME.search(name) is not None
+    return _NAME.search(name) is not None
 
 
 def is_template(text: str) -> bool:
@@ -46,8 +72,21 @@ def is_template(text: str) -> bool:
 
 
 def _is_no_secret(value: str) -> bool:
-    """Whether it is the name of a file that is there, or of a variable."""
-    return _REFERENCE.match(value) is not None or (value.startswith("/") and os.path.exists(value))
+    """Whether it is the name of a file that is there, or of a variable, also of one that stands for a secret."""
+    is_variable = _REFERENCE.match(value) or _PLACEHOLDER.fullmatch(value)
+    return is_variable is not None or (value.startswith("/") and os.path.exists(value))
+
+
+def _replaced(pattern: re.Pattern[str], hide: Callable[[str, str], str], text: str) -> str:
+    """Return ``text`` with each value that ``pattern`` finds hidden; what was hidden before is nothing for it."""
+
+    def replace(match: re.Match[str]) -> str:
+        before, after = match[0][: match.start("value") - match.start()], match[0][match.end("value") - match.start() :]
+        named = _NAMED.search(before)
+        return before + hide(match["value"], named[0] if named else "bearer") + after
+
+    parts = _PLACEHOLDER.split(text)
+    return "".join(part if index % 2 else pattern.sub(replace, part) for index, part in enumerate(parts))
 
 
 class Secrets:
@@ -69,61 +108,86 @@ class Secrets:
             variable, number = f"{base}_{number}", number + 1
         if variable not in self.variables:
             self.variables.append(variable)
-        return f"{{{{ {variable} }}}}"
+        # Before ansible-core 2.19 text that looks like an object became one.
+        return f"{{{{ {variable}{' | string' if value.startswith(_OBJECT) else ''} }}}}"
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of an environment without secrets."""
         return {
             name: self.placeholder(name, value)
-            if value and (speaks_of_secret(name) or has_credentials(value))
-            else self.text(value)
+            if value and (speaks_of_secret(name) or has_credentials(value)) and not _PLACEHOLDER.fullmatch(value)
+            else self._word(value)
             for name, value in variables.items()
         }
 
     def argv(self, words: Sequence[str]) -> list[str]:
         """Return a command without secrets; what stands behind an option that speaks of one is one."""
         hidden = []
-        option, is_script = "", False
+        option, is_script, clients = "", False, Clients()
         for word in words:
+            begin = clients.secret_in(word)
             assigned = None if is_script else _IS_ASSIGNED.match(word)
             if option and not word.startswith("-") and not _is_no_secret(word):
                 hidden.append(self.placeholder(option, word))
             elif assigned and not _is_no_secret(assigned["value"]):
                 name = assigned["name"]
                 hidden.append(f"{name}={self.placeholder(name.strip('-'), assigned['value'])}")
+            elif begin is not None and not _is_no_secret(word[begin:]):
+                hidden.append(f"{word[:begin]}{self.placeholder(_OF_CLIENT, word[begin:])}")
             else:
-                hidden.append(self.text(word))
+                hidden.append(self.text(word) if is_script else self._word(word))
             match = _IS_OPTION.match(word)
             option, is_script = match["name"] if match else "", _SCRIPT_FOLLOWS.match(word) is not None
         return hidden
 
+    def _word(self, word: str) -> str:
+        """Return one word, or the value of a variable, without secrets."""
+        header = _IS_HEADER.match(word)
+        if header and not _is_no_secret(header["value"]):
+            return word[: header.start("value")] + self.placeholder(header["name"].strip("-"), header["value"])
+        return self.text(word)
+
     def text(self, text: str) -> str:
         """Return any text without secrets: values of names that speak of them, and addresses with credentials."""
-        known, is_odd = len(self.variables), False
+        known, is_odd = len(self.variables), _IN_MEMBER.search(text) is not None
 
-        def hide(match: re.Match[str]) -> str:
+        def hide(written: str, name: str) -> str:
             nonlocal is_odd
-            written = match["value"].rstrip(_ENDS)
-            is_whole = written[:1] in ('"', "'") and written.count(written[0]) == 2 and written[-1] == written[0]
-            value = written[1:-1] if is_whole else written
+            core = written.rstrip(_ENDS)
+            is_whole = core[:1] in ('"', "'") and core.count(core[0]) == 2 and core[-1] == core[0]
+            value = core[1:-1] if is_whole else core
             if not value or _is_no_secret(value):
-                return match[0]
+                return written
             is_odd = is_odd or (not is_whole and _OPERATOR.search(value) is not None)
-            quote, end = written[0] if is_whole else "", match["value"][len(written) :]
-            begin = match[0][: match.start("value") - match.start()]
-            return f"{begin}{quote}{self.placeholder(match['name'].strip('-'), value)}{quote}{end}"
+            quote = core[0] if is_whole else ""
+            return f"{quote}{self.placeholder(name.strip('-'), value)}{quote}{written[len(core) :]}"
 
-        hidden = text
-        for pattern in (_QUOTED, _ASSIGNED, _OPTION):
-            # What one pattern has hidden is nothing for the next one.
-            parts = _PLACEHOLDER.split(hidden)
-            hidden = "".join(part if index % 2 else pattern.sub(hide, part) for index, part in enumerate(parts))
-        hidden = _ADDRESS.sub(lambda match: self.placeholder("address", match[0]), hidden)
-        if hidden != text and (is_odd or is_template(text)):
-            # What is a part of the secret cannot be told, or Ansible would take the rest for a template, too.
+        hidden, end = "", 0
+        for start, stop in secrets_in(text):
+            hidden, end = hidden + text[end:start] + hide(text[start:stop], _OF_CLIENT), stop
+        hidden += text[end:]
+        # With a secret in its query as well, an address is one secret.
+        hidden = self._without_addresses(hidden, "?")
+        for pattern in _PATTERNS:
+            hidden = _replaced(pattern, hide, hidden)
+        hidden = self._without_addresses(hidden)
+        if is_odd or (hidden != text and (is_template(text) or text.startswith(_OBJECT))):
+            # What is a part of the secret cannot be told, or Ansible would take the rest for a template or an object.
             del self.variables[known:]
             return self.placeholder("value", text)
         return hidden
+
+    def _without_addresses(self, text: str, within: str = "") -> str:
+        """Return ``text`` without the addresses that have credentials, and ``within`` somewhere."""
+        parts = _PLACEHOLDER.split(text)
+        return "".join(
+            part
+            if index % 2
+            else _ADDRESS.sub(
+                lambda match: self.placeholder("address", match[0]) if within in match[0] else match[0], part
+            )
+            for index, part in enumerate(parts)
+        )
 
     def told(self) -> str:
         """Return what is to be decided about them; empty where there are none."""

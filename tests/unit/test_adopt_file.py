@@ -200,10 +200,79 @@ def test_a_folder_or_host_that_cannot_have_a_file(tmp_path):
         ("A_TOKEN=x B_TOKEN=y", "A_TOKEN={{ vault_s_a_token }} B_TOKEN={{ vault_s_b_token }}"),
         ("DSN=postgres://u:p@h/d http://u:p@h", "DSN={{ vault_s_dsn }} {{ vault_s_address }}"),
         ("--token --other", "--token --other"),
+        ("mysql -u a -phunter2 db && run", "mysql -u a -p{{ vault_s_password }} db && run"),
+        ("mysql -e 'a; b' -p'hunter2'; x -p 80", "mysql -e 'a; b' -p'{{ vault_s_password }}'; x -p 80"),
+        ('sh -c "/usr/bin/redis-cli -a hunter2 ping"', 'sh -c "/usr/bin/redis-cli -a {{ vault_s_password }} ping"'),
+        ("curl -su me:hunter2 https://h/ | x", "curl -su {{ vault_s_password }} https://h/ | x"),
+        ("mysql -p$PW x; gunicorn -p /run/pid", "mysql -p$PW x; gunicorn -p /run/pid"),
+        (
+            "curl -H 'Authorization: Bearer hunter2' https://h",
+            "curl -H 'Authorization: {{ vault_s_authorization }}' https://h",
+        ),
+        ('--header="X-Api-Key:hunter2" x', '--header="X-Api-Key:{{ vault_s_x_api_key }}" x'),
+        ("-H 'Api-Key: hunter2' auth.wsgi:app", "-H 'Api-Key: {{ vault_s_api_key }}' auth.wsgi:app"),
+        ("run Bearer hunter2 x", "run Bearer {{ vault_s_bearer }} x"),
+        (
+            "https://h/x?token=hunter2&page=2&api_key=hunter3",
+            "https://h/x?token={{ vault_s_token }}&page=2&api_key={{ vault_s_api_key }}",
+        ),
+        ("'https://h/x?a=1&sig=hunter2'", "'https://h/x?a=1&sig={{ vault_s_sig }}'"),
+        ("https://u:hunter2@h/x?token=hunter3&a=b y", "{{ vault_s_address }} y"),
+        ("""run '{"a": {"password": "hunter2"}}'""", """run '{"a": {"password": "{{ vault_s_password }}"}}'"""),
+        (
+            r"""run "{\"password\": \"hunter2\"}" x""",
+            r"""run "{\"password\": \"{{ vault_s_password }}\"}" x""",
+        ),
+        ("""run '{"token": 12345, "keep": 1}'""", """run '{"token": {{ vault_s_token }}, "keep": 1}'"""),
+        ('{"password": "hunter2"}', "{{ vault_s_value | string }}"),
+        ("""run '{"tokens": ["hunter2"]}'""", "{{ vault_s_value }}"),
+        ("--author me --pw hunter2", "--author me --pw {{ vault_s_pw }}"),
     ],
 )
 def test_secrets_in_any_text(text: str, expected: str) -> None:
     assert Secrets("s", {}).text(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["mysql", "-uapp", "-phunter2"], ["mysql", "-uapp", "-p{{ vault_s_password }}"]),
+        (["/usr/bin/sshpass", "-p", "hunter2", "ssh"], ["/usr/bin/sshpass", "-p", "{{ vault_s_password }}", "ssh"]),
+        (["python", "-m", "twine", "-p", "hunter2"], ["python", "-m", "twine", "-p", "{{ vault_s_password }}"]),
+        (["gunicorn", "-p", "/run/pid", "-b", "[::]:80"], ["gunicorn", "-p", "/run/pid", "-b", "[::]:80"]),
+        (["curl", "--user", "me:hunter2"], ["curl", "--user", "{{ vault_s_password }}"]),
+        (
+            ["x", "--header", "Authorization: Bearer hunter2"],
+            ["x", "--header", "Authorization: {{ vault_s_authorization }}"],
+        ),
+        (["x", "--header=Api-Key: hunter2"], ["x", "--header=Api-Key: {{ vault_s_api_key }}"]),
+        (["x", "Cookie: a=b; c=d"], ["x", "Cookie: {{ vault_s_cookie }}"]),
+        (["x", "auth.wsgi:app", "tokens:app"], ["x", "auth.wsgi:app", "tokens:app"]),
+        (["x", '{"db": {"password": "hunter2"}}'], ["x", "{{ vault_s_value | string }}"]),
+        (["x", '{"workers": 4}'], ["x", '{"workers": 4}']),
+        (
+            ["x", "--url", "https://h/?access_token=hunter2"],
+            ["x", "--url", "https://h/?access_token={{ vault_s_access_token }}"],
+        ),
+        (["sh", "-c", "mysql -phunter2 | x"], ["sh", "-c", "mysql -p{{ vault_s_password }} | x"]),
+        (["x", "--key", "{{ vault_s_y }}"], ["x", "--key", "{{ vault_s_y }}"]),
+    ],
+)
+def test_secrets_in_the_words_of_a_command(words: list[str], expected: list[str]) -> None:
+    assert Secrets("s", {}).argv(words) == expected
+
+
+def test_an_object_stays_text_where_it_is_a_variable():
+    found = Secrets("s", {}).environment(
+        {"LOGIN_KEY": '{"a": 1}', "X": '[{"token": "hunter2"}]', "Y": "Token: hunter2"}
+    )
+    assert found == {
+        "LOGIN_KEY": "{{ vault_s_login_key | string }}",
+        "X": "{{ vault_s_value | string }}",
+        "Y": "Token: {{ vault_s_token }}",
+    }
+    text = text_of("web", {"services": [{"name": "a", "x": found}], "environments": [], "marks": [], "unseen": []})
+    assert "!unsafe" not in text and loaded(text)["stability_services"][0]["x"] == found
 
 
 def test_secrets_of_a_command_and_of_an_environment():
