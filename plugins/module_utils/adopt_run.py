@@ -17,7 +17,8 @@ from .adopt_environments import environments_of
 from .adopt_model import Found, Item, Mark, free_name, in_order
 from .adopt_supervisor import read_supervisor
 from .adopt_timers import read_timers
-from .adopt_units import services_of
+from .adopt_units import is_of_package, services_of
+from .adopt_wrapped import wrapped_pythons
 from .audit_model import Unit
 from .audit_reading import read_units
 from .hardening import PRESETS
@@ -52,8 +53,14 @@ class Adopted:
 def _read_units(found: Found, known: dict[str, str]) -> Sequence[Unit]:
     try:
         read = read_units((), systemd.version())
-        found.unseen += read.unseen
-        found.add(services_of(read.units, read_timers(read.units), known))
+        wrapped = wrapped_pythons()
+        further = [unit for unit in wrapped if unit not in {one.name for one in read.units}]
+        if further:
+            more = read_units(further, systemd.version())
+            read.units += [unit for unit in more.units if not is_of_package(unit)]
+            read.unseen += more.unseen
+        found.unseen += list(dict.fromkeys(read.unseen))
+        found.add(services_of(read.units, read_timers(read.units), known, wrapped))
     except systemd.HostError as error:
         found.unseen.append(str(error))
         return ()

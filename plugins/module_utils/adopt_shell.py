@@ -27,11 +27,17 @@ _OF_SHELL = {
     "shift", "true", "false", "echo", "printf", "kill",
 }
 #: Programs that start another one.
-_WRAPPERS = {
+WRAPPERS = {
     "env", "nice", "ionice", "timeout", "flock", "setsid", "nohup", "chronic", "stdbuf", "time", "sudo", "runuser",
-    "su", "xargs", "taskset", "chpst", "setuidgid",
+    "su", "doas", "setpriv", "pkexec", "xargs", "taskset", "chpst", "setuidgid", "tini", "dumb-init",
 }
+SHELLS = {"sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "busybox"}
 # fmt: on
+#: What a script for a shell begins with, and lines of it that change nothing for what it starts.
+_SHEBANG = re.compile(rf"#!\s*(?:\S*/env\s+)?(?:\S*/)?(?:{'|'.join(sorted(SHELLS))})(?:\s+-[eux]+)?\s*\n")
+_NO_EFFECT = re.compile(r"(?:#.*|set\s+[-+][eux]+(?:o\s+pipefail)?)?\Z")
+_EXPORT = re.compile(r"export\s+(.*)\Z")
+_OR_EXIT = re.compile(r"(cd\s+[^\s;|&]+)\s*\|\|\s*exit(?:\s+\d+)?\Z")
 _PATH = re.compile(r"(?<![^\s;|&()<>\"'`=])/[^\s;|&()<>\"'`$]+")
 #: Where a program's name stands in a line that is not looked at any closer.
 _COMMAND_PLACE = re.compile(r"(?:^|[;&|(`]|\b(?:then|do|else|exec|time)\b)\s*(?:\w+=\S*\s+)*([^\s;|&()<>\"'`$]+)")
@@ -199,6 +205,29 @@ def parse_command(text: str, home: str, path: str) -> Command:
     return command
 
 
+def parse_script(text: str, directory: str, path: str) -> Command:
+    """Return a script for a shell that does no more than to start one program; raises :class:`NeedsShell` when it does."""
+    if not _SHEBANG.match(text):
+        raise NeedsShell("no script for a shell")
+    exported: dict[str, str] = {}
+    lines = []
+    for line in map(str.strip, text.replace("\\\n", " ").split("\n")):
+        if _NO_EFFECT.match(line):
+            continue
+        export = _EXPORT.match(line)
+        if export is None:
+            lines.append(_OR_EXIT.sub(r"\1", line))
+            continue
+        for token in _tokens(export[1]):
+            assigned = None if token.is_operator else _ASSIGNMENT.match(token.text)
+            if assigned is None or lines:
+                raise NeedsShell("an export")
+            exported[assigned[1]] = assigned[2]
+    command = parse_command(" && ".join(lines), directory, exported.get("PATH", path))
+    command.environment = {**exported, **command.environment}
+    return command
+
+
 def _is_python_word(word: str, path: str) -> bool:
     program = find_program(word, "", path) if not word.startswith(".") else None
     return bool(_PYTHON.match(word)) or (program is not None and is_python(program))
@@ -220,9 +249,14 @@ def runs_python(argv: list[str], path: str) -> bool:
     if is_python(program) or _PYTHON.match(program):
         return True
     name = os.path.basename(program)
-    if name in ("sh", "bash", "dash"):
+    if name in SHELLS:
         return any(starts_python(word, "", path) for word in arguments if not word.startswith("-"))
-    return name in _WRAPPERS and any(_is_python_word(word, path) for word in arguments if not word.startswith("-"))
+    # su(1) and runuser(1) take a line for a shell as one word.
+    return name in WRAPPERS and any(
+        _is_python_word(word, path) or (" " in word and starts_python(word, "", path))
+        for word in arguments
+        if not word.startswith("-")
+    )
 
 
 def program_names(argv: list[str], environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -13,10 +14,11 @@ from typing import Any, Optional
 from . import values as v
 from .adopt_model import Found, Item, Mark, in_order
 from .adopt_secrets import Secrets
-from .adopt_shell import program_names
+from .adopt_shell import SHELLS, program_names
 from .adopt_timers import Timer
 from .adopt_unit_keys import drop_defaults, take_keys
 from .adopt_unit_text import Sections, sections_in, words_in
+from .adopt_wrapped import Wrapped, direct_command
 from .audit_model import Unit, UnitFile
 from .service_keys import DAEMON, JOB
 from .unit_files import ENVIRONMENT
@@ -25,7 +27,6 @@ from .unit_state import OTHER_FOLDERS
 
 #: Where packages put their units; below ``/usr/local`` they are somebody's own.
 _OF_PACKAGES = tuple(f"{folder}/" for folder in OTHER_FOLDERS if folder.startswith(("/usr/lib", "/lib")))
-_SHELLS = ("sh", "bash", "dash")
 #: Sections of a unit that a service has keys for.
 _SECTIONS = ("Unit", "Service", "Timer", "Install")
 #: systemd.service(5): a oneshot unit with one of these does not load.
@@ -41,6 +42,7 @@ class _Work:
     sections: Sections
     secrets: Secrets
     timers: Sequence[Timer] = ()
+    wrapped: Optional[Wrapped] = None
 
     @property
     def unit(self) -> Unit:
@@ -77,6 +79,11 @@ def _own_files(unit: Unit) -> list[str]:
 def _drop_ins(unit: Unit) -> list[UnitFile]:
     """Return the drop-ins of a unit; systemd.unit(5): one that is empty, or a link to /dev/null, is none."""
     return [file for file in unit.files[1:] if file.text]
+
+
+def is_of_package(unit: Unit) -> bool:
+    """Whether a package brought the unit."""
+    return bool(unit.files) and unit.files[0].path.startswith(_OF_PACKAGES)
 
 
 def _left_out(unit: Unit) -> str:
@@ -175,8 +182,29 @@ def _take_commands(work: _Work) -> None:
         work.mark(
             "exec_start is in systemd's own syntax, which a list cannot say; write a list, if the same can be said"
         )
-    elif command and command[0].rpartition("/")[2] in _SHELLS and "-c" in command[:3]:
+    elif command and command[0].rpartition("/")[2] in SHELLS and "-c" in command[:3]:
         work.mark("a shell starts it; write what the shell starts as a list, if that is all that it does")
+
+
+def _take_wrapped(work: _Work) -> None:
+    """Start Python itself where a shell does nothing but to wait for it; where it does more, that is told."""
+    wrapped, values = work.wrapped, work.values
+    if wrapped is None or not wrapped.is_in_shell:
+        return
+    stays = f"{wrapped.wrapper} stays between systemd and Python, and signals to the main process do not reach Python"
+    command = None if "Environment" in work.service or is_instance(work.unit.name) else direct_command(values, wrapped)
+    if command is None:
+        shown = shlex.join(work.secrets.argv(wrapped.argv))
+        several = "; it starts several of these: write an item for each" if wrapped.count > 1 else ""
+        work.mark(f"{stays}: write what it starts ({shown}) as exec_start, or exec before that in its script{several}")
+        return
+    before = shlex.join(work.secrets.argv(values["exec_start"]))
+    work.mark(f"{stays}: what it starts is exec_start now, in place of {before}")
+    values["exec_start"] = command.argv
+    if command.directory != values.get("working_directory", "/"):
+        values["working_directory"] = command.directory
+    if command.environment:
+        values["environment"] = {**values.get("environment", {}), **command.environment}
 
 
 def _written(unit: Unit, directive: str) -> list[str]:
@@ -323,14 +351,16 @@ def hidden_command(command: Any, secrets: Secrets) -> Any:
     return secrets.argv(command)
 
 
-def _item_of(members: Sequence[Unit], timers: Sequence[Timer], known: dict[str, str]) -> Item:
+def _item_of(
+    members: Sequence[Unit], timers: Sequence[Timer], known: dict[str, str], wrapped: Optional[Wrapped] = None
+) -> Item:
     """Return the service of a unit, or of the instances of one template."""
     unit = members[0]
     name = template_of(unit.name).rpartition(".")[0]
     own = _own_files(unit)
     item = Item({"name": name}, unit.name)
     sections = sections_in(file.text for file in unit.files if file.path == unit.files[0].path or file.path in own)
-    work = _Work(members, item, sections, Secrets(name.rstrip("@"), known), timers)
+    work = _Work(members, item, sections, Secrets(name.rstrip("@"), known), timers, wrapped)
     timer = work.timer
     if timer is not None:
         sections.pop("Timer", None)
@@ -347,6 +377,7 @@ def _item_of(members: Sequence[Unit], timers: Sequence[Timer], known: dict[str, 
             item.mark(f"the instances are not all up, or not all enabled; what is said of {unit.name} is written")
     _take_environment(work)
     _take_user(work)
+    _take_wrapped(work)
     _take_commands(work)
     _take_limits(work)
     drop_defaults(item.values, sections, kind)
@@ -358,7 +389,7 @@ def _item_of(members: Sequence[Unit], timers: Sequence[Timer], known: dict[str, 
     for one in members:
         _judge_files(work, one.name, [file.path for file in (*one.files[:1], *_drop_ins(one))], own)
     command = item.values.get("exec_start")
-    running = unit.process.argv[:2] if unit.process else ()
+    running = (*(unit.process.argv[:2] if unit.process else ()), *(wrapped.argv[:2] if wrapped else ()))
     words = [command.lstrip("@-:+!|")] if isinstance(command, str) else command or []
     item.programs = (*running, *program_names(words, {}))
     _hide_secrets(work)
@@ -369,11 +400,17 @@ def _item_of(members: Sequence[Unit], timers: Sequence[Timer], known: dict[str, 
     return item
 
 
-def services_of(units: Iterable[Unit], timers: Mapping[str, Timer], known: dict[str, str]) -> Found:
+def services_of(
+    units: Iterable[Unit],
+    timers: Mapping[str, Timer],
+    known: dict[str, str],
+    wrapped: Optional[Mapping[str, Wrapped]] = None,
+) -> Found:
     """Return what the list says of ``units``; those that it cannot have are marked.
 
-    ``known`` has the secrets that were found so far, by their variables.
+    ``known`` has the secrets that were found so far, by their variables, ``wrapped`` the Pythons below another program, by unit.
     """
+    below = wrapped or {}
     found = Found()
     groups: dict[str, list[Unit]] = {}
     for unit in units:
@@ -384,12 +421,12 @@ def services_of(units: Iterable[Unit], timers: Mapping[str, Timer], known: dict[
         named = sorted(name for one in members for name in one.triggers if name.endswith(".timer"))
         if reason:
             found.marks.append(Mark(template, reason))
-        elif members[0].files[0].path.startswith(_OF_PACKAGES):
+        elif is_of_package(members[0]):
             if members[0].is_daemon and members[0].is_up:
                 found.items.append(_package_item(members[0]))
         elif named and not chosen:
             text = f"{', '.join(named)} starts it at no times of a calendar, and it stays as it is; write an item with on_calendar"
             found.marks.append(Mark(template, text))
         else:
-            found.items.append(_item_of(members, chosen, known))
+            found.items.append(_item_of(members, chosen, known, below.get(members[0].name)))
     return found

@@ -20,6 +20,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.adopt_shell imp
     Command,
     NeedsShell,
     parse_command,
+    parse_script,
     starts_python,
 )
 from ansible_collections.stability.baseline.plugins.module_utils.adopt_supervisor import (
@@ -111,6 +112,8 @@ def test_what_is_quoted_is_one_word(arguments: list[str]) -> None:
         ("/opt/none/bin/python3.11 x", True),
         (f"cd / && {PYTHON} x | logger", True),
         (f"timeout 5 {PYTHON} x", True),
+        (f"su web -c '{PYTHON} x'", True),
+        (f"setpriv --reuid=web {PYTHON} x", True),
         (f"sh -c '{PYTHON} x'", True),
         (f"[ -x /a ] && {PYTHON}", True),
         ("run-parts --report /etc/cron.hourly", False),
@@ -121,6 +124,44 @@ def test_what_is_quoted_is_one_word(arguments: list[str]) -> None:
 )
 def test_which_lines_run_python(text: str, expected: bool) -> None:
     assert starts_python(text, "/", PATH) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("#!/bin/sh\n# it\nset -eu\n/bin/sh a\n", Command(["/bin/sh", "a"], "/home")),
+        ("#!/bin/bash -e\nset -euo pipefail\ncd /srv || exit 1\n\n./run \\\n  b\n", Command(["/srv/run", "b"], "/srv")),
+        (
+            "#!/usr/bin/env bash\nexport A=1 B='2 3'\nexec sh\n",
+            Command(["/usr/bin/sh"], "/home", {"A": "1", "B": "2 3"}),
+        ),
+        (
+            "#!/bin/sh\n. /v/bin/activate\nsh\n",
+            Command(["/usr/bin/sh"], "/home", {"VIRTUAL_ENV": "/v", "PATH": f"/v/bin:{PATH}"}),
+        ),
+    ],
+)
+def test_a_script_that_starts_one_program(text: str, expected: Command) -> None:
+    assert parse_script(text, "/home", PATH) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#!/usr/bin/python3\nsh\n",
+        "#!/bin/bash -l\nsh\n",
+        "#!/bin/sh\nulimit -n 5\nsh\n",
+        '#!/bin/sh\ncd "$(dirname "$0")"\nsh\n',
+        '#!/bin/sh\nsh "$@"\n',
+        "#!/bin/sh\nexport A=$HOME\nsh\n",
+        "#!/bin/sh\nA=1\nsh\n",
+        "#!/bin/sh\n/bin/sh a &\nwait\n",
+        "#!/bin/sh\n/bin/sh a\n/bin/sh b\n",
+    ],
+)
+def test_a_script_that_does_more(text: str) -> None:
+    with pytest.raises(NeedsShell):
+        parse_script(text, "/home", PATH)
 
 
 def jobs(text: str, user: str = "", known: dict[str, str] | None = None) -> Found:
