@@ -15,6 +15,7 @@ from .adopt_checks import check_environments, check_services
 from .adopt_cron import read_cron
 from .adopt_environments import environments_of
 from .adopt_model import Found, Item, Mark, free_name, in_order
+from .adopt_privileges import judge_privileges
 from .adopt_supervisor import read_supervisor
 from .adopt_timers import read_timers
 from .adopt_units import is_of_package, services_of
@@ -110,6 +111,7 @@ def run_adoption() -> Adopted:
     name_apart(others.items, taken | _units_of_host({item.name for item in others.items}))
     units.add(others)
     environments = environments_of(units.items, units)
+    judge_privileges(units.items)
     check_services(units.items, units.unseen)
     check_environments(environments)
     for item in units.items:

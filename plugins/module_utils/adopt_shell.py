@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -34,13 +35,15 @@ WRAPPERS = {
 SHELLS = {"sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "busybox"}
 # fmt: on
 #: What a script for a shell begins with, and lines of it that change nothing for what it starts.
-_SHEBANG = re.compile(rf"#!\s*(?:\S*/env\s+)?(?:\S*/)?(?:{'|'.join(sorted(SHELLS))})(?:\s+-[eux]+)?\s*\n")
+_SHEBANG = re.compile(rf"#!\s*(?:\S*/env\s+)?(?:\S*/)?(?:{'|'.join(sorted(SHELLS))})(?:\s+-[eux]+)?\s*(?:\n|\Z)")
 _NO_EFFECT = re.compile(r"(?:#.*|set\s+[-+][eux]+(?:o\s+pipefail)?)?\Z")
 _EXPORT = re.compile(r"export\s+(.*)\Z")
 _OR_EXIT = re.compile(r"(cd\s+[^\s;|&]+)\s*\|\|\s*exit(?:\s+\d+)?\Z")
 _PATH = re.compile(r"(?<![^\s;|&()<>\"'`=])/[^\s;|&()<>\"'`$]+")
 #: Where a program's name stands in a line that is not looked at any closer.
 _COMMAND_PLACE = re.compile(r"(?:^|[;&|(`]|\b(?:then|do|else|exec|time)\b)\s*(?:\w+=\S*\s+)*([^\s;|&()<>\"'`$]+)")
+
+_BEFORE_COMMAND = re.compile(r"(?<!\S)(?:if|then|elif|else|while|until|do|time|exec|!|\{)(?=\s)")
 
 
 class NeedsShell(ValueError):
@@ -220,12 +223,27 @@ def parse_script(text: str, directory: str, path: str) -> Command:
             continue
         for token in _tokens(export[1]):
             assigned = None if token.is_operator else _ASSIGNMENT.match(token.text)
-            if assigned is None or lines:
+            # A folder does not depend on it, what comes later than that may.
+            if assigned is None or not all(earlier.startswith("cd /") for earlier in lines):
                 raise NeedsShell("an export")
             exported[assigned[1]] = assigned[2]
     command = parse_command(" && ".join(lines), directory, exported.get("PATH", path))
     command.environment = {**exported, **command.environment}
     return command
+
+
+def command_places(line: str) -> list[str]:
+    """Return what stands where a line for a shell has a program's name."""
+    found = _COMMAND_PLACE.findall(_BEFORE_COMMAND.sub(";", line))
+    words = re.split(r"[\s;|&()<>\"'`]+", line) if any(os.path.basename(word) in WRAPPERS for word in found) else []
+    return [*found, *(word for word in words if os.path.basename(word) in WRAPPERS)]
+
+
+def is_script(path: str) -> bool:
+    """Whether a file is a script that a shell runs."""
+    with suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as stream:
+        return _SHEBANG.match(stream.readline()) is not None
+    return False
 
 
 def _is_python_word(word: str, path: str) -> bool:

@@ -251,6 +251,43 @@ def test_what_apply_would_refuse_is_told_or_left_out(by_units, tmp_path):
     assert any(mark.startswith("apply refuses") and "KillMode=none" in mark for mark in marks), marks
 
 
+def test_what_stays_between_systemd_and_python(by_units, tmp_path):
+    """A shell that only waits is left out, sudo of root is a user, and sudo of a user is not kept from its work."""
+    started = f"/usr/bin/python3 -c '{SLEEP}'"
+    by_units.put("/opt/shop/run.sh", f"#!/bin/sh\nset -e\ncd /opt/shop\nexport SHOP_ID=7\n{started} only\n", 0o755)
+    by_units.put("/opt/shop/more.sh", f"#!/bin/sh\numask 027\n{started} more --token {SECRET}\n", 0o755)
+    units = {
+        "only": "User=shop\nExecStart=/opt/shop/run.sh\n",
+        "more": "User=shop\nExecStart=/opt/shop/more.sh\n",
+        "becomes": f"ExecStart=/usr/bin/sudo -n -u shop {started} becomes\n",
+        "climbs": f"User=deploy\nExecStart=/usr/bin/sudo -n {started} climbs\n",
+    }
+    for name, text in units.items():
+        by_units.put(f"{ETC}/{name}.service", f"[Service]\n{text}[Install]\nWantedBy=multi-user.target\n")
+    by_units.check(["systemctl", "daemon-reload"])
+    by_units.check(["systemctl", "enable", "--now", *(f"{name}.service" for name in units)])
+    try:
+        wait_for(lambda: all(name in by_units.run(["pgrep", "-f", "-a", "time.sleep"]).output for name in units))
+        run, text, variables = adopted(by_units, tmp_path)
+        assert SECRET not in text + run.output
+        found = {each["name"]: each for each in variables["stability_services"] if each["name"] in units}
+        assert found["only"]["exec_start"] == ["/usr/bin/python3", "-c", SLEEP, "only"]
+        assert (found["only"]["working_directory"], found["only"]["environment"]) == ("/opt/shop", {"SHOP_ID": "7"})
+        assert found["more"]["exec_start"] == ["/opt/shop/more.sh"]
+        assert (found["becomes"]["user"], found["becomes"]["exec_start"][0]) == ("shop", "/usr/bin/python3")
+        assert (found["climbs"]["user"], found["climbs"]["hardening"]) == ("deploy", "none")
+        services = {"stability_services": list(found.values())}
+        applied = by_units.playbook("stability.baseline.apply", variables=services)
+        assert applied.code == 0, applied.output
+        # What is left of the shells and of sudo: only the script that does more, and what root is needed for.
+        mains = {name: properties(by_units, f"{name}.service", "MainPID")[0] for name in units}
+        programs = {name: by_units.check(["readlink", f"/proc/{pid}/exe"]) for name, pid in mains.items()}
+        assert ["python" in programs[name] for name in units] == [True, False, True, False], programs
+    finally:
+        names = " ".join(f"{name}.service" for name in units)
+        by_units.check(f"systemctl disable --now {names}; cd {ETC} && rm {names}; systemctl daemon-reload")
+
+
 def test_programs_of_supervisord_are_moved_in(host, tmp_path):
     """It runs, with a file that is not at the usual place."""
     host.put("/opt/super/supervisord.conf", SUPERVISORD)

@@ -131,6 +131,7 @@ def test_which_lines_run_python(text: str, expected: bool) -> None:
     [
         ("#!/bin/sh\n# it\nset -eu\n/bin/sh a\n", Command(["/bin/sh", "a"], "/home")),
         ("#!/bin/bash -e\nset -euo pipefail\ncd /srv || exit 1\n\n./run \\\n  b\n", Command(["/srv/run", "b"], "/srv")),
+        ("#!/bin/sh\ncd /srv\nexport A=1\n/bin/sh\n", Command(["/bin/sh"], "/srv", {"A": "1"})),
         (
             "#!/usr/bin/env bash\nexport A=1 B='2 3'\nexec sh\n",
             Command(["/usr/bin/sh"], "/home", {"A": "1", "B": "2 3"}),
@@ -155,6 +156,7 @@ def test_a_script_that_starts_one_program(text: str, expected: Command) -> None:
         '#!/bin/sh\nsh "$@"\n',
         "#!/bin/sh\nexport A=$HOME\nsh\n",
         "#!/bin/sh\nA=1\nsh\n",
+        "#!/bin/sh\n. /v/bin/activate\nexport A=1\nsh\n",
         "#!/bin/sh\n/bin/sh a &\nwait\n",
         "#!/bin/sh\n/bin/sh a\n/bin/sh b\n",
     ],
