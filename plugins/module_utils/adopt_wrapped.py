@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from . import systemd_host as systemd
-from .adopt_shell import SHELLS, WRAPPERS, Command, NeedsShell, parse_command, parse_script
-from .audit_processes import PROC, members, runs_python
+from .adopt_shell import SHELLS as PARSED
+from .adopt_shell import WRAPPERS, Command, NeedsShell, parse_command, parse_script
+from .audit_processes import PROC, SHELLS, members, program_of, pythons_below
 
 #: What systemd gives a service.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -40,41 +41,13 @@ class Wrapped:
         return self.wrapper in SHELLS
 
 
-def _program(pid: int, proc: str) -> str:
-    with suppress(OSError):
-        return os.path.basename(os.readlink(f"{proc}/{pid}/exe").removesuffix(" (deleted)"))
-    return ""
-
-
-def _parent(pid: int, proc: str) -> int:
-    with (
-        suppress(OSError, IndexError, ValueError),
-        open(f"{proc}/{pid}/stat", encoding="utf-8", errors="replace") as stream,
-    ):
-        return int(stream.read().rpartition(")")[2].split()[1])
-    return 0
-
-
-def _is_below(pid: int, main: int, proc: str) -> bool:
-    """Whether only what waits for another program stands between a process and the main one."""
-    above = _parent(pid, proc)
-    while above > 1 and _program(above, proc) in WRAPPERS | SHELLS:
-        if above == main:
-            return True
-        above = _parent(above, proc)
-    return False
-
-
 def python_below(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[Wrapped]:
     """Return the Python that the main process of a unit waits for, ``pids`` are the processes of the unit; ``None`` for none."""
-    wrapper = _program(main, proc)
-    if wrapper not in WRAPPERS | SHELLS:
-        return None
-    found = sorted(pid for pid in pids if runs_python(pid, proc) and _is_below(pid, main, proc))
+    found = pythons_below(main, pids, proc, through={*SHELLS, *WRAPPERS})
     for pid in found:
         with suppress(OSError), open(f"{proc}/{pid}/cmdline", encoding="utf-8", errors="surrogateescape") as stream:
             argv = tuple(stream.read().split("\0")[:-1])
-            return Wrapped(wrapper, argv, os.readlink(f"{proc}/{pid}/cwd"), len(found))
+            return Wrapped(program_of(main, proc) or "", argv, os.readlink(f"{proc}/{pid}/cwd"), len(found))
     return None
 
 
@@ -105,9 +78,9 @@ def wrapped_pythons() -> dict[str, Wrapped]:
 
 def _parsed(argv: Sequence[str], directory: str, path: str) -> Command:
     name = os.path.basename(argv[0])
-    if name in SHELLS and len(argv) == 3 and argv[1] in ("-c", "-ec"):
+    if name in PARSED and len(argv) == 3 and argv[1] in ("-c", "-ec"):
         return parse_command(argv[2], directory, path)
-    script = argv[1] if name in SHELLS and len(argv) > 1 else argv[0]
+    script = argv[1] if name in PARSED and len(argv) > 1 else argv[0]
     with open(os.path.join(directory, script), encoding="utf-8", errors="surrogateescape") as stream:
         return parse_script(stream.read(), directory, path)
 

@@ -10,7 +10,7 @@ import re
 import shutil
 import stat as status
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Optional
@@ -31,7 +31,7 @@ _LONG_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' ['\"]?\S*/(?:python|pypy)[0-9.
 _OWN_VARIABLES = "PYTHON"
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 #: Programs that run a script, and do what it says as children of their own unless it says ``exec``.
-_SHELLS = ("sh", "dash", "bash", "rbash", "ash", "busybox", "ksh", "ksh93", "mksh", "zsh", "fish")
+SHELLS = ("sh", "dash", "bash", "rbash", "ash", "busybox", "ksh", "ksh93", "mksh", "zsh", "fish")
 #: Where the output of a process goes, by the directive of systemd that says so.
 _DESCRIPTORS = {"StandardOutput": 1, "StandardError": 2}
 #: The kernel's log, which journald reads.
@@ -50,7 +50,7 @@ def is_python(path: str) -> bool:
     return False
 
 
-def _program_of(pid: int, proc: str) -> Optional[str]:
+def program_of(pid: int, proc: str) -> Optional[str]:
     """Return the name of the program of a process; ``None`` where that may not be seen, or it is gone."""
     try:
         program = os.readlink(f"{proc}/{pid}/exe")
@@ -61,17 +61,17 @@ def _program_of(pid: int, proc: str) -> Optional[str]:
 
 def runs_python(pid: int, proc: str = PROC) -> Optional[bool]:
     """Whether a process runs a Python; ``None`` where that may not be seen, or it is gone."""
-    program = _program_of(pid, proc)
+    program = program_of(pid, proc)
     return None if program is None else bool(_PYTHON.match(program))
 
 
-def python_below(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[int]:
-    """Return which of ``pids`` is the Python that a shell has started, also through other shells: the oldest of the nearest.
+def pythons_below(main: int, pids: Iterable[int], proc: str = PROC, through: Collection[str] = SHELLS) -> list[int]:
+    """Return which of ``pids`` are the Pythons that a shell has started, also through other shells: the nearest, oldest first.
 
-    ``None`` when ``main`` is no shell, or there is none.
+    There is none when the program of ``main`` is not in ``through``.
     """
-    if _program_of(main, proc) not in _SHELLS:
-        return None
+    if program_of(main, proc) not in through:
+        return []
     born: dict[int, tuple[int, int]] = {}
     for pid in pids:
         with suppress(OSError, IndexError):
@@ -80,11 +80,11 @@ def python_below(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[i
     parents = {main}
     while parents:
         children = [pid for pid in sorted(born, key=lambda pid: (born[pid][0], pid)) if born[pid][1] in parents]
-        found = next((pid for pid in children if runs_python(pid, proc)), None)
-        if found is not None:
+        found = [pid for pid in children if runs_python(pid, proc)]
+        if found:
             return found
-        parents = {pid for pid in children if _program_of(pid, proc) in _SHELLS}
-    return None
+        parents = {pid for pid in children if program_of(pid, proc) in through}
+    return []
 
 
 def _stat(pid: int, proc: str) -> list[str]:
@@ -181,7 +181,7 @@ def read_main_process(main: int, pids: Iterable[int], proc: str = PROC) -> Optio
     """Return the process of a unit that is to be judged: the main one, or the Python that it has started as a shell."""
     own = list(pids)
     shell = read_process(main, own, proc)
-    child = python_below(main, own, proc) if shell else None
+    child = next(iter(pythons_below(main, own, proc)), None) if shell else None
     below = read_process(child, own, proc) if child is not None else None
     if shell is None or below is None:
         return shell

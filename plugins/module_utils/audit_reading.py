@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from . import systemd_host as systemd
 from .audit_boot import DEFAULT, REVERSE, read_stranded
 from .audit_model import RECENTLY, Unit, UnitFile
-from .audit_processes import is_python, members, python_below, read_main_process, runs_python, watch_workers
+from .audit_processes import is_python, members, pythons_below, read_main_process, runs_python, watch_workers
 from .unit_names import template_of
 from .unit_state import OTHER_FOLDERS, UNIT_FOLDER
 
@@ -90,7 +90,7 @@ def _is_python_service(state: systemd.UnitState, programs: Sequence[str]) -> boo
     pid = int(state.get("MainPID") or 0)
     running = runs_python(pid) if pid else None
     if running is False and state.get("Type") != "oneshot":
-        return python_below(pid, members(state.get("ControlGroup", ""))) is not None
+        return bool(pythons_below(pid, members(state.get("ControlGroup", ""))))
     if running is not None:
         return running
     return any(map(is_python, programs))

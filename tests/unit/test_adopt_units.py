@@ -319,7 +319,7 @@ def process(proc: Path, pid: int, parent: int, program: str, *argv: str) -> None
     (folder / "exe").symlink_to(program)
     (folder / "cwd").symlink_to("/srv")
     (folder / "cmdline").write_text("".join(f"{word}\0" for word in argv))
-    (folder / "stat").write_text(f"{pid} (a) b) S {parent} 0 0\n")
+    (folder / "stat").write_text(f"{pid} (a) b) S {parent} {'0 ' * 20}\n")
 
 
 @pytest.mark.parametrize(

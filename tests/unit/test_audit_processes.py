@@ -17,7 +17,7 @@ from ansible_collections.stability.baseline.plugins.module_utils import audit_pr
 from ansible_collections.stability.baseline.plugins.module_utils.audit_processes import (
     is_python,
     members,
-    python_below,
+    pythons_below,
     read_main_process,
     read_process,
     runs_python,
@@ -232,10 +232,10 @@ def test_the_python_below_a_shell(tmp_path: Path, script: str) -> None:
     with subprocess.Popen(["/bin/sh", "-c", script], **started) as process:  # type: ignore[call-overload]
         assert process.stdout.readline() == b"1\n"
         pids = [process.pid, *children_of(process.pid)]
-        found, child = read_main_process(process.pid, pids), python_below(process.pid, pids)
+        found, child = read_main_process(process.pid, pids), pythons_below(process.pid, pids)
         alone = read_main_process(process.pid, [process.pid])
         os.killpg(process.pid, 9)
-    assert found is not None and found.pid == child and child in pids[1:]
+    assert found is not None and [found.pid] == child[:1] and found.pid in pids[1:]
     assert found.argv[:2] == (str(tmp_path / "bin" / "python"), "-c")
     assert found.folder == ("/" if script.startswith("cd") else str(tmp_path))
     assert found.variables == {"PYTHONUNBUFFERED": "x"}
@@ -256,6 +256,6 @@ def test_a_relative_path_starts_where_the_script_has_gone(tmp_path: Path) -> Non
 
 def test_what_a_python_starts_is_not_below_a_shell(master: tuple[int, int, int]) -> None:
     main, worker, helper = master
-    assert python_below(main, [main, worker, helper]) is None
+    assert pythons_below(main, [main, worker, helper]) == []
     found = read_main_process(main, [main, worker, helper])
     assert found is not None and (found.pid, found.shell, found.folder) == (main, None, "")
