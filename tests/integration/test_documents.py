@@ -117,7 +117,7 @@ def plays_of(document: str) -> list[tuple[str, dict]]:
 GUIDES = ("services", "packages", "journald")
 
 
-@pytest.mark.drawn(6)
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize(("playbook", "variables"), [shown for name in GUIDES for shown in plays_of(f"docs/{name}.md")])
 def test_what_the_guides_show(host, playbook, variables):
     predicted_and_run(host, playbook, variables={**variables, "lock": host.read("/opt/api/lock.txt")})
@@ -137,7 +137,7 @@ TASKS = [
 ]
 
 
-@pytest.mark.drawn(4)
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize(
     ("module", "task"), TASKS, ids=lambda value: value if isinstance(value, str) else value["name"]
 )
