@@ -13,6 +13,20 @@ VENV, WHEELS, WORK = f"{ROOT}/venv", f"{ROOT}/wheels", f"{ROOT}/work"
 SITE = f"{VENV}/lib/python3*/site-packages"
 PROGRAM = "import one, time; time.sleep(10**6)"
 PINS = ("one==1", "two==1")
+#: A module of which an import shows less, or more, than its source.
+PARTS = """\
+import sys
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import os as checked
+if sys.platform == "win32":
+    import winreg as registry
+removed = 1
+del removed
+def connect():
+    global connection
+    connection = object()
+"""
 SERVICE = {
     "name": "held",
     "user": "held",
@@ -28,7 +42,7 @@ SERVICE = {
 def held(host, tmp_path):
     """The host with the service in an environment that holds its pins and nothing else."""
     for version, requires in (("1", ("two==1",)), ("2", ("two==2",))):
-        wheel(tmp_path, "one", version, requires=requires)
+        wheel(tmp_path, "one", version, {"parts.py": PARTS}, requires)
         wheel(tmp_path, "two", version)
         wheel(tmp_path, "three", version)
     put_wheels(host, tmp_path, WHEELS)
@@ -118,6 +132,18 @@ def test_what_the_source_uses_and_the_version_does_not_have_is_found(held):
         found = only(held, "SB406", f"{WORK}/app.py:5: one.elsewhere is not in one 1")
         assert found["location"] == {"file": f"{WORK}/app.py", "line": 5}
         assert findings(held, sources=[]) == []
+    finally:
+        held.check(f"rm {WORK}/app.py")
+
+
+@pytest.mark.parametrize("name", ["checked", "removed"])
+def test_what_is_there_for_type_checkers_alone_or_is_removed_again_is_found(held, name):
+    source = "import parts\nparts.connection.send(parts.registry.HKEY_USERS)\n"
+    held.put(f"{WORK}/app.py", f"{source}parts.{name}\n")
+    try:
+        only(held, "SB406", f"{WORK}/app.py:3: parts.{name} is not in one 1")
+        held.put(f"{WORK}/app.py", f"{source}from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    parts.{name}\n")
+        assert findings(held) == []
     finally:
         held.check(f"rm {WORK}/app.py")
 
