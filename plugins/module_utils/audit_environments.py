@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from .audit_applications import Allowance, application_of
+from .audit_memory import is_remembered, mark_of, remember
 from .audit_model import Unit
 from .audit_packages import Held
 from .audit_references import References, find_missing
@@ -108,28 +110,54 @@ def _wrong(pins: Iterable[Pin], versions: Mapping[str, str]) -> dict[str, tuple[
 @dataclass(frozen=True)
 class Known:
     """What the two lists say of an environment: the item (``None``: it is not listed), the source folders of what runs in it, and
-    who that runs as (``user`` or ``user:group``; empty: nobody says)."""
+    who that runs as (``user`` or ``user:group``; empty: nobody says).
+
+    ``units`` run in it, and no list says where their source lies.
+    """
 
     listed: Optional[Environment] = None
     sources: Sequence[str] = ()
     runs_as: str = ""
+    units: Sequence[Unit] = ()
 
 
-def _references(path: str, held: Mapping[str, list[Distribution]], known: Known, owner: User) -> References:
-    """Return what is used of an environment and not there, looked at as its owner, or instead of root as what runs in it."""
-    user = owner if owner.uid else user_in_group(known.runs_as) if known.runs_as else None
-    if not known.sources:
+@dataclass(frozen=True)
+class Looking:
+    """How the source of applications is looked at: how much of it that nobody named, and whether anything may be kept for the next
+    time."""
+
+    allowance: Allowance
+    remember: bool
+
+
+def _references(
+    path: str, distributions: Mapping[str, list[Distribution]], known: Known, owner: User, looking: Looking, python: str
+) -> References:
+    """Return what is used of an environment and not there, looked at as its owner, or instead of root as what runs in it.
+
+    ``python`` is its version; empty where the times of files do not tell whether it has changed.
+    """
+    runs_as = known.runs_as or next((unit.properties.get("User") or "root" for unit in known.units), "")
+    user = owner if owner.uid else user_in_group(runs_as) if runs_as else None
+    if not known.sources and not known.units:
         return References()
     if user is None:
         return References(unseen=[f"whether {path} has what is used of it (no service says as whom)"])
-    return find_missing(path, held, known.sources, user)
+    with acting_as(user):
+        application = application_of(known.units, path, looking.allowance)
+        sources = [*known.sources, *application.files]
+        mark = mark_of(python, distributions, sources, application.own) if python else ""
+    found = References()
+    if sources and not is_remembered(path, mark):
+        found = find_missing(path, distributions, sources, user, application.own)
+        if looking.remember and not found.missing and not found.unseen:
+            remember(path, mark)
+    found.unseen += [f"the source in {folder} (it is much; sources says where it lies)" for folder in application.left]
+    return found
 
 
-def read_environment(path: str, known: Known, remember: bool, unseen: list[str]) -> Optional[Held]:
-    """Return an environment as it is; ``None`` when there is none, or it cannot be read, of which ``unseen`` then tells.
-
-    ``remember`` is whether digests of files may be kept.
-    """
+def read_environment(path: str, known: Known, looking: Looking, unseen: list[str]) -> Optional[Held]:
+    """Return an environment as it is; ``None`` when there is none, or it cannot be read, of which ``unseen`` then tells."""
     listed = known.listed
     if not os.path.isfile(os.path.join(path, _CONFIGURATION)):
         unseen.append(f"{path} (it is no virtual environment)")
@@ -148,11 +176,13 @@ def read_environment(path: str, known: Known, remember: bool, unseen: list[str])
         left = [os.path.basename(one) for one in leftovers(sites)]
         left += ["an unfinished change of the baseline"] if read_journal(path) else []
         modules, age = _modules(sites), time.time() - changed_at(distributions)
-    if remember:
+    if looking.remember:
         hashes.save()
     versions = {name: own[0].version for name, own in distributions.items()}
     pins = _pins(listed, interpreter, unseen) if listed else None
-    references = _references(path, distributions, known, user)
+    references = _references(
+        path, distributions, known, user, looking, "" if damaged else interpreter.markers["python_full_version"]
+    )
     unseen += references.unseen
     return Held(
         path=path,

@@ -71,7 +71,8 @@ class Unit:
     systemd-analyze says of it, ``triggers`` the ``UnitFileState=`` of each timer, socket or path that starts it, ``restarts`` the
     times that systemd has restarted it within :data:`RECENTLY`, ``unloaded`` the drop-ins on the disk that systemd does not know, or
     knows and are gone, ``programs`` what its ``ExecStart=`` lines start, ``stranded`` which of itself and its triggers only such
-    units would start that no boot reaches, with the names of these.
+    units would start that no boot reaches, with the names of these, ``commands`` its ``ExecStart=`` lines as systemd shows them,
+    without quotes.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Unit:
     unloaded: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     stranded: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    commands: tuple[str, ...] = ()
 
     @property
     def is_job(self) -> bool:

@@ -20,6 +20,8 @@ _SETS_LATER = re.compile(
 )
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEFINITION = (*_FUNCTION, ast.ClassDef)
+#: Statements that hold no others.
+_SIMPLE = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Pass)
 _MAKES_ATTRIBUTES = "__getattr__"
 _ALL = "__all__"
 
@@ -58,7 +60,11 @@ class ModuleNames:
 
 
 def _stored(node: ast.AST) -> Iterator[str]:
-    """Yield the names that an expression or a pattern binds outside of itself."""
+    """Yield the names that an expression binds outside of itself."""
+    if isinstance(node, ast.Name):
+        if isinstance(node.ctx, ast.Store):
+            yield node.id
+        return
     waiting = [node]
     while waiting:
         one = waiting.pop()
@@ -106,8 +112,9 @@ def _grows_all(node: ast.expr) -> bool:
 class _Import:
     """What runs when a module is imported, statement after statement."""
 
-    def __init__(self, package: Sequence[str]) -> None:
+    def __init__(self, package: Sequence[str], walrus: bool) -> None:
         self.package = tuple(package)
+        self.walrus = walrus
         self.names = ModuleNames()
 
     def block(self, statements: Iterable[ast.stmt], conditional: bool) -> None:
@@ -130,12 +137,25 @@ class _Import:
                 self.compound(statement, conditional)
 
     def compound(self, statement: ast.stmt, conditional: bool) -> None:
-        for node in ast.iter_child_nodes(statement):
-            if isinstance(node, (ast.expr, ast.withitem)):
-                for name in _stored(node):
-                    self.bind(name, conditional)
-                    if name == _ALL:
-                        self.names.exported = None if conditional else _listed(statement)
+        for node in self.binding(statement):
+            for name in _stored(node):
+                self.bind(name, conditional)
+                if name == _ALL:
+                    self.names.exported = None if conditional else _listed(statement)
+        if not isinstance(statement, _SIMPLE):
+            self.blocks(statement, conditional)
+
+    def binding(self, statement: ast.stmt) -> Iterable[ast.AST]:
+        """Return the parts of a statement that may bind names; without ``:=`` in the file these are few."""
+        if self.walrus:
+            return [one for one in ast.iter_child_nodes(statement) if isinstance(one, (ast.expr, ast.withitem))]
+        if isinstance(statement, ast.Assign):
+            return statement.targets
+        target = getattr(statement, "target", None) or getattr(statement, "name", None)
+        contexts = [one.optional_vars for one in getattr(statement, "items", ()) if one.optional_vars is not None]
+        return [*([target] if isinstance(target, ast.AST) else []), *contexts]
+
+    def blocks(self, statement: ast.stmt, conditional: bool) -> None:
         if isinstance(statement, ast.Expr) and _grows_all(statement.value):
             self.names.exported = None
         if isinstance(statement, ast.If):
@@ -304,7 +324,7 @@ def _placed(tree: ast.Module) -> Iterator[tuple[ast.AST, _Place]]:
 
 def module_names(content: bytes, tree: ast.Module, package: Sequence[str]) -> ModuleNames:
     """Return the names of a module whose source is ``content``, parsed as ``tree``; its relative imports start from ``package``."""
-    importing = _Import(package)
+    importing = _Import(package, b":=" in content)
     importing.block(tree.body, False)
     if _SETS_LATER.search(content):
         _Functions(tree).report(importing.names)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from . import systemd_host as systemd
 from .audit_boot import DEFAULT, REVERSE, read_stranded
@@ -34,7 +35,9 @@ _SET_AT_RUN_TIME = ("/etc/systemd/system.control", "/run/systemd/system.control"
 #: Seconds after which a master has started what it starts; of one CPU, what its dead workers then take on average in a loop.
 _OLD = 60.0
 _SPENT_IN_LOOP = 0.02
-_PROGRAM = re.compile(r"^ExecStart=\{ path=(.*?) ; argv\[\]=", re.MULTILINE)
+_PROGRAM = re.compile(
+    r"^ExecStart=\{ path=(.*?) ; argv\[\]=((?:.|\n)*?)(?: ; (?:ignore_errors|flags|start_time|pid)=|\Z)", re.MULTILINE
+)
 #: A unit that every host with systemd has, and that has a program.
 _WITH_PROGRAM = "systemd-journald.service"
 _ID = re.compile(r"^Id=.*$", re.MULTILINE)
@@ -57,17 +60,27 @@ def _loaded() -> list[str]:
     return [words[0] for words in (line.split() for line in done.stdout.split("\n")) if len(words) > 1]
 
 
-def programs_in(printed: str) -> list[list[str]]:
+class Started(NamedTuple):
+    """A program that a unit starts, and its command as systemd shows it: words with blanks cannot be told from several."""
+
+    program: str
+    shown: str
+
+
+def programs_in(printed: str) -> list[list[Started]]:
     """Return the programs that each unit starts, from what ``systemctl show`` prints of ``ExecStart`` and ``Id``.
 
     The first unit is left out: it is one that has a program, and so tells whether ``Id`` comes last or, as with systemd 262, first.
     The words of a command are shown as they are, so a word may hold lines, empty ones too, and neither tells where a unit ends.
     """
     parts = _ID.split(printed)
-    return [_PROGRAM.findall(unit) for unit in (parts[1:] if printed.startswith("Id=") else parts[:-1])][1:]
+    return [
+        [Started(*one) for one in _PROGRAM.findall(unit)]
+        for unit in (parts[1:] if printed.startswith("Id=") else parts[:-1])
+    ][1:]
 
 
-def _programs(units: Sequence[str]) -> dict[str, list[str]]:
+def _programs(units: Sequence[str]) -> dict[str, list[Started]]:
     if not units:
         return {}
     argv = ["systemctl", "show", "--property", "ExecStart,Id", "--", _WITH_PROGRAM, *units]
@@ -80,7 +93,7 @@ def _programs(units: Sequence[str]) -> dict[str, list[str]]:
     return {unit: _programs([unit])[unit] for unit in units}
 
 
-def _is_python_service(state: systemd.UnitState, programs: Sequence[str]) -> bool:
+def _is_python_service(state: systemd.UnitState, programs: Iterable[Started]) -> bool:
     """Whether the main process is a Python or a shell that has started one, or where none runs, what would be started is one.
 
     What runs one command after the other (``oneshot``) would be a Python service at some times, and at others not.
@@ -93,7 +106,7 @@ def _is_python_service(state: systemd.UnitState, programs: Sequence[str]) -> boo
         return bool(pythons_below(pid, members(state.get("ControlGroup", ""))))
     if running is not None:
         return running
-    return any(map(is_python, programs))
+    return any(is_python(one.program) for one in programs)
 
 
 def _file(path: str, now: float) -> UnitFile | None:
@@ -200,9 +213,10 @@ def read_units(named: Sequence[str], version: int) -> Read:
         # Right after the process, so that both ages are of the same moment.
         files, unloaded = _files(state, time.time()), _unloaded(state, unit)
         counted = restarts.get(unit, 0)
-        started = tuple(programs[unit])
+        started, shown = tuple(one.program for one in programs[unit]), tuple(one.shown for one in programs[unit])
         lost = {name: stranded[name] for name in (unit, *own) if name in stranded}
-        read.units.append(Unit(unit, state, files, diagnostics[unit], own, process, counted, unloaded, started, lost))
+        found = Unit(unit, state, files, diagnostics[unit], own, process, counted, unloaded, started, lost, shown)
+        read.units.append(found)
     read.units = _with_deaths(read.units)
     return read
 

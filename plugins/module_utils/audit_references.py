@@ -9,7 +9,7 @@ which imports the module; what that does not have counts only when the source sh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Optional
@@ -74,12 +74,19 @@ def _run(user: User, argv: Sequence[str], variables: Mapping[str, str], timeout:
 
 
 def find_missing(
-    virtualenv: str, distributions: Mapping[str, list[Distribution]], sources: Sequence[str], user: User
+    virtualenv: str,
+    distributions: Mapping[str, list[Distribution]],
+    sources: Sequence[str],
+    user: User,
+    own: Collection[str] = (),
 ) -> References:
-    """Return what the ``sources`` use of ``distributions``, those of the environment, that is not there, asked as ``user``."""
+    """Return what the ``sources`` use of ``distributions``, those of the environment, that is not there, asked as ``user``.
+
+    ``own`` are top-level modules of the application itself, also where its source lies in several folders.
+    """
     owners, found = Owners(distributions), References()
     with acting_as(user):
-        used = uses_of_sources(sources, owners.tops(distributions))
+        used = uses_of_sources(sources, owners.tops(distributions) - set(own))
         modules = ModuleSources(sites_of(virtualenv), distributions)
         files = _doubtful((file.without(used.provided) for file in used.files), modules)
     found.unseen += used.problems

@@ -13,7 +13,8 @@ from typing import Any, Optional
 
 from . import audit_journal, audit_packages, audit_units
 from . import systemd_host as systemd
-from .audit_environments import Known, environments_of, read_environment
+from .audit_applications import Allowance
+from .audit_environments import Known, Looking, environments_of, read_environment
 from .audit_model import Finding, Unit
 from .audit_packages import Held
 from .audit_reading import read_units
@@ -96,9 +97,13 @@ def _read_host(audit: Audit, services: Sequence[Service]) -> None:
     audit.findings += audit_journal.judge(audit_journal.read_journal_state(audit.systemd))
 
 
-def _known(path: str, listed: Optional[Environment], services: Sequence[Service]) -> Known:
+def _known(path: str, listed: Optional[Environment], services: Sequence[Service], audit: Audit) -> Known:
     environment = listed or Environment("", path)
-    return Known(listed, sources_of(environment, services), gates_as_of(environment, services))
+    sources = sources_of(environment, services)
+    # Who lists a service says with it where its source lies, or that it has none.
+    named = {one.unit for service in services if not service.is_absent for one in service.processes}
+    inside = [unit for unit in audit.units if audit.used.get(unit.name) == path and unit.name not in named]
+    return Known(listed, sources, gates_as_of(environment, services), () if sources else inside)
 
 
 def _user_site(unit: Unit, held: Held) -> str:
@@ -114,8 +119,10 @@ def _read_environments(
 ) -> None:
     listed = {environment.virtualenv: environment for environment in environments}
     audit.used = environments_of(audit.units)
+    looking = Looking(Allowance(), remember)
     for path in dict.fromkeys([*listed, *audit.used.values()]):
-        held = read_environment(path, _known(path, listed.get(path), services), remember, audit.unseen)
+        known = _known(path, listed.get(path), services, audit)
+        held = read_environment(path, known, looking, audit.unseen)
         if held is None:
             continue
         audit.held.append(held)
@@ -129,7 +136,7 @@ def _read_environments(
 def run_audit(services: object, environments: object, waivers: object, remember: bool) -> Audit:
     """Audit the host: the listed services, or when none are listed every Python service, and the environments of both.
 
-    ``waivers`` say which findings may stay. ``remember`` is whether digests of files may be kept for the next time; nothing else is ever written. Raises
+    ``waivers`` say which findings may stay. ``remember`` is whether digests of files, and that nothing was missing, may be kept for the next time; nothing else is ever written. Raises
     :class:`~.problems.InvalidInput` with every problem of the lists.
     """
     audit = Audit()

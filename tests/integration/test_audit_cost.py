@@ -1,7 +1,10 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the audit of a large host costs there: 50 services in 5 environments with 300 distributions and 12,000 files."""
+"""What the audit of a large host costs there: 50 services in 5 environments with 300 distributions and 12,000 files.
+
+Each environment has an application of 2,000 lines that uses 200 modules, and that no list names.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from remote import LIBRARY
 #: CPU seconds of the module and of all that it starts, and megabytes of its largest process.
 COLD, WARM, MEMORY = 8.0, 3.0, 200
 SERVICES, ENVIRONMENTS, DISTRIBUTIONS, FILES = 50, 5, 60, 40
+SOURCES, LINES, USED = 20, 100, 10
 MAKE = f"""
 import base64, hashlib, os, subprocess
 for place in range({ENVIRONMENTS}):
@@ -34,12 +38,25 @@ for place in range({ENVIRONMENTS}):
         for name, lines in (("METADATA", metadata), ("INSTALLER", ["pip"]), ("RECORD", rows)):
             with open(f"{{site}}/{{info}}/{{name}}", "w") as stream:
                 stream.write(chr(10).join(lines) + chr(10))
+    os.makedirs(f"/opt/cost{{place}}/source/app")
+    for file in range({SOURCES}):
+        used = [f"cost{{(file * {USED} + number) % {DISTRIBUTIONS}}}.part{{(file + number) % {FILES}}}" for number in range({USED})]
+        lines = [f"from {{module}} import value as value{{number}}" for number, module in enumerate(used)]
+        lines += [f"import {{used[0]}}", "def function(value):"]
+        lines += [f"    value = {{used[0]}}.value + value * value{{number % {USED}}}" for number in range({LINES})]
+        with open(f"/opt/cost{{place}}/source/app/file{{file}}.py", "w") as stream:
+            stream.write(chr(10).join(lines) + chr(10))
+    with open(f"/opt/cost{{place}}/source/app/__main__.py", "w") as stream:
+        stream.write("import time" + chr(10) + "time.sleep(10**6)" + chr(10))
+    open(f"/opt/cost{{place}}/source/app/__init__.py", "w").close()
 for number in range({SERVICES}):
     lines = [
         "[Unit]", "StartLimitIntervalSec=0", "[Service]", "User=www-data", "Restart=always", "RestartSec=5s",
         "Environment=PYTHONUNBUFFERED=1", "MemoryMax=1G", "[Install]", "WantedBy=multi-user.target",
-        f"ExecStart=/opt/cost{{number % {ENVIRONMENTS}}}/venv/bin/python -c 'import time; time.sleep(10**6)'",
+        f"ExecStart=/opt/cost{{number % {ENVIRONMENTS}}}/venv/bin/python -m app",
+        f"WorkingDirectory=/opt/cost{{number % {ENVIRONMENTS}}}/source",
     ]
+    lines.insert(3, lines.pop())
     lines.insert(3, lines.pop())
     with open(f"/etc/systemd/system/cost{{number}}.service", "w") as stream:
         stream.write(chr(10).join(lines) + chr(10))

@@ -43,7 +43,9 @@ def test_programs_are_told_apart_whatever_the_words_of_a_command_hold() -> None:
         "Id=setup.service\n"
     )
     programs = [[], ["/usr/bin/python3"], [], ["/opt/one", "/opt/two"]]
-    assert programs_in(printed) == programs
+    found = programs_in(printed)
+    assert [[one.program for one in unit] for unit in found] == programs
+    assert found[1][0].shown == "/usr/bin/python3 -c a\n\nb\nno_property"
     # systemd 262 prints Id first.
     first = (
         "Id=systemd-journald.service\nExecStart={ path=/lib/systemd/systemd-journald ; argv[]=x ; pid=0 }\n\n"
@@ -52,4 +54,7 @@ def test_programs_are_told_apart_whatever_the_words_of_a_command_hold() -> None:
         "Id=gone.service\n\n"
         "Id=setup.service\nExecStart={ path=/opt/one ; argv[]=/opt/one ; pid=0 }\nExecStart={ path=/opt/two ; argv[]= ; pid=0 }\n"
     )
-    assert programs_in(first) == programs
+    assert [[one.program for one in unit] for unit in programs_in(first)] == programs
+    # A word with such a line ends what is seen of a command.
+    (cut,) = programs_in(first.partition("\n\nId=before")[0].replace("argv[]=x", "argv[]=x\nId=y"))
+    assert cut == []

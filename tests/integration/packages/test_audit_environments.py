@@ -148,6 +148,39 @@ def test_what_is_there_for_type_checkers_alone_or_is_removed_again_is_found(held
         held.check(f"rm {WORK}/app.py")
 
 
+@pytest.fixture
+def stranger(held):
+    """A service of somebody else in the same environment, with an application that no list names."""
+    folder = f"{ROOT}/strange"
+    unit = f"[Service]\nUser=held\nWorkingDirectory={folder}\nExecStart={VENV}/bin/python -m app.main\n"
+    held.check(["mkdir", "-p", f"{folder}/app"])
+    held.put(f"{folder}/app/__init__.py", "")
+    held.put(f"{folder}/app/main.py", "import time\nif 0: from .used import anything\ntime.sleep(10**6)\n")
+    held.put("/etc/systemd/system/stranger.service", unit)
+    held.check("systemctl daemon-reload && systemctl restart stranger")
+    yield folder
+    held.check("systemctl stop stranger && rm /etc/systemd/system/stranger.service && systemctl daemon-reload")
+    held.check(["rm", "-r", folder])
+
+
+def test_the_source_of_what_runs_is_looked_at_where_no_list_names_it(held, stranger):
+    def used():
+        result = held.module("baseline_info", {})
+        assert result["unseen"] == []
+        return [(one["subject"], one["seen"]) for one in result["findings"] if one["id"] == "SB406"]
+
+    file, missing = f"{stranger}/app/used.py", "parts.removed is not in one 1"
+    held.put(f"{stranger}/unused.py", "import parts\nparts.removed\n")
+    held.put(file, "import parts\nparts.connection\n")
+    held.check("sleep 2.1")
+    # Again, with what is remembered.
+    assert [used(), used()] == [[], []]
+    held.put(file, "import parts\nparts.removed\n")
+    assert [used(), used()] == [[(VENV, f"{file}:2: {missing}")]] * 2
+    held.put(file, "import parts\n")
+    assert used() == []
+
+
 def test_what_an_interrupted_installation_left_is_found(held):
     held.check(f"mkdir $(echo {SITE})/~ne")
     only(held, "SB407", "~ne")
