@@ -22,6 +22,21 @@ _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEFINITION = (*_FUNCTION, ast.ClassDef)
 #: Statements that hold no others.
 _SIMPLE = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Pass)
+#: Functions that only read the dictionary of names that is passed to them, or run at once what sets some.
+_READERS = (
+    *("eval", "exec", "dict", "list", "tuple", "set", "sorted", "iter", "len", "isinstance", "print", "copy"),
+    *(
+        "update",
+        "__import__",
+        "get_type_hints",
+        "format_map",
+        "substitute",
+        "runctx",
+        "run_path",
+        "run_module",
+        "testmod",
+    ),
+)
 _MAKES_ATTRIBUTES = "__getattr__"
 _ALL = "__all__"
 
@@ -39,13 +54,14 @@ class ModuleNames:
 
     ``bound`` are those that its import binds, whatever that depends on, less what it removes again or has for type checkers alone;
     ``conditional`` those that it may not bind. ``later`` are set by functions; ``anything`` is whether these set names that are made
-    at run time. ``imports`` is where imported names lead (``None``: to something else), ``exported`` what ``__all__`` plainly lists.
+    at run time, ``handed`` whether somebody else may do so who was given the dictionary of its names. ``imports`` is where imported names lead (``None``: to something else), ``exported`` what ``__all__`` plainly lists.
     """
 
     bound: set[str] = field(default_factory=set)
     conditional: set[str] = field(default_factory=set)
     later: set[str] = field(default_factory=set)
     anything: bool = False
+    handed: bool = False
     imports: dict[str, set[Optional[Target]]] = field(default_factory=dict)
     stars: list[Star] = field(default_factory=list)
     exported: Optional[frozenset[str]] = None
@@ -263,6 +279,7 @@ class _Functions:
         for node, place in self.placed:
             if isinstance(node, ast.Global):
                 names.later.update(node.names)
+            names.handed = names.handed or (isinstance(node, ast.Call) and self.hands_over(node))
             for key in self.keys(node):
                 if key is not None:
                     names.later.add(key)
@@ -292,6 +309,11 @@ class _Functions:
                 yield from map(_text, one.keys) if isinstance(one, ast.Dict) else (None,)
         elif name == "exec" and len(node.args) > 1 and self.is_namespace(node.args[1]):
             yield None
+
+    def hands_over(self, node: ast.Call) -> bool:
+        """Whether a call gives the names of the module to somebody who may keep them, and set some at another time."""
+        passed = (*node.args, *(keyword.value for keyword in node.keywords))
+        return last_name(node.func) not in _READERS and any(map(self.is_namespace, passed))
 
     def is_namespace(self, node: Optional[ast.AST]) -> bool:
         return _is_namespace(node, self.modules, self.namespaces)

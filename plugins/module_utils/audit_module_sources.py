@@ -80,10 +80,10 @@ class ModuleSources:
         self._names: dict[str, ModuleNames] = {}
         self._setters: dict[tuple[str, str], Setters] = {}
 
-    def _file(self, module: str) -> Optional[str]:
+    def _file(self, module: str, suffix: str = ".py") -> Optional[str]:
         for site in self._sites:
             path = os.path.join(site, *module.split("."))
-            for candidate in (os.path.join(path, "__init__.py"), f"{path}.py"):
+            for candidate in (os.path.join(path, f"__init__{suffix}"), f"{path}{suffix}"):
                 if os.path.isfile(candidate):
                     return candidate
         return None
@@ -93,14 +93,16 @@ class ModuleSources:
             self._names[module] = self._parsed(module)
         return self._names[module]
 
-    def _parsed(self, module: str) -> ModuleNames:
-        path = self._file(module)
+    def _parsed(self, module: str, suffix: str = ".py") -> ModuleNames:
+        path = self._file(module, suffix)
         if path is None:
             return ModuleNames()
         parts = module.split(".")
         try:
             content = read_source(path)
-            return module_names(content, parse_source(content), parts if path.endswith("/__init__.py") else parts[:-1])
+            return module_names(
+                content, parse_source(content), parts if path.endswith(f"/__init__{suffix}") else parts[:-1]
+            )
         except (UnreadableSource, RecursionError):
             return ModuleNames()
 
@@ -130,7 +132,11 @@ class ModuleSources:
         return len(places) == 1 and all(len(one.chain) == 1 and self._shows(*one) for one in places)
 
     def _shows(self, module: str, chain: tuple[str, ...]) -> bool:
-        return self._read(module).has(chain[0]) or self._file(f"{module}.{chain[0]}") is not None
+        names, first = self._read(module), chain[0]
+        if names.has(first) or self._file(f"{module}.{first}") is not None:
+            return True
+        # alembic.context: who sets the names sets those that the stub beside it says.
+        return names.handed and self._parsed(module, ".pyi").has(first)
 
     def may_get(self, target: Target, depth: int, owners: Iterable[str]) -> bool:
         """Whether the ``depth``-th name of a target, which is not there now, may be at another time, or in another place.

@@ -40,7 +40,7 @@ LIBRARY = {
         class Class: member = 1
         globals()["dynamic"] = 1
         """,
-    "lib/part.py": "inner = 1\n",
+    "lib/part.py": "inner = 1\ndef keep(*spaces):\n    pass\n",
     # Names that a test, a block or a pattern may bind here or elsewhere.
     "lib/depends.py": """
         import contextlib, os, sys
@@ -105,6 +105,11 @@ LIBRARY = {
         """,
     "lib/anything.py": "def load(names):\n    for name in names:\n        globals()[name] = 1\n",
     "lib/execs.py": "def load(text):\n    exec(text, globals())\n",
+    # alembic.context: another module sets what the stub says, as long as it runs.
+    "lib/handed.py": "from .part import keep\nkeep(globals(), locals())\n",
+    "lib/handed.pyi": "handed: int\n",
+    "lib/read.pyi": "gone: int\n",
+    "lib/read.py": "dict(globals())\nos = __import__('os', globals(), locals())\n",
     "lib/executed.py": "exec('executed = 1')\n",
     "lib/evaluates.py": "def load(text, space):\n    exec(text)\n    exec(text, space)\n    eval(text, globals())\n",
     "lib/installs.py": """
@@ -218,7 +223,7 @@ ELSEWHERE = [
     *(f"depends.{name}" for name in DEPENDS),
     *(f"later.{name}" for name in LATER),
     *(f"pattern.{name}" for name in ("first", "rest", "more", "whole", "matched", "unmatched")),
-    *("anything.whatever", "execs.whatever", "typed.otherwise", "removed.again"),
+    *("anything.whatever", "execs.whatever", "handed.handed", "typed.otherwise", "removed.again"),
 ]
 
 
@@ -260,6 +265,8 @@ def test_the_attributes_of_what_depends_or_comes_later_are_no_finding(find: Find
         ("from lib.later import local\n", ["1: lib.later.local (lib)"]),
         ("from lib.executed import executed, gone\n", ["1: lib.executed.gone (lib)"]),
         ("from lib.evaluates import gone\n", ["1: lib.evaluates.gone (lib)"]),
+        ("from lib.handed import gone\n", ["1: lib.handed.gone (lib)"]),
+        ("from lib.read import gone\n", ["1: lib.read.gone (lib)"]),
         ("from lib.installs import installed, gone\n", ["1: lib.installs.gone (lib)"]),
         ("from lib.keeps import there, gone\n", ["1: lib.keeps.gone (lib)"]),
         ("from lib import state\nstate.by_module\nstate.by_object\n", ["3: state.by_object (lib)"]),
