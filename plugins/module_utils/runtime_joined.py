@@ -1,0 +1,131 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Inside a service: structlog and loguru take the way of stdlib logging as soon as they are imported.
+
+What the application configures of them afterwards replaces what is done here, as if nothing had been.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+    from .runtime_logging import Runtime
+
+#: Documented by loguru: with "False" it adds no handler of its own at its import.
+_LOGURU_HANDLER = "LOGURU_AUTOINIT"
+
+
+def install(runtime: Runtime) -> None:
+    """Join both, whenever they are imported."""
+    sys.meta_path.insert(0, Finder(runtime))
+
+
+class Finder:
+    """Finds nothing by itself; what the others find of the two libraries is joined when it has been run."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._waiting = {"structlog": _join_structlog, "loguru": _join_loguru}
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return the spec that the other finders have for one of the libraries, with more to run."""
+        join = self._waiting.pop(name, None)
+        if join is None:
+            return None
+        for finder in list(sys.meta_path):
+            spec = finder.find_spec(name, path, target) if finder is not self else None
+            if spec is not None:
+                if spec.loader is not None:
+                    join(self._runtime, spec.loader)
+                return spec
+        self._waiting[name] = join
+        return None
+
+
+def _join_structlog(runtime: Runtime, loader: Any) -> None:
+    run = loader.exec_module
+
+    def exec_module(module: Any) -> None:
+        run(module)
+        if not module.is_configured():
+            configure_structlog(module)
+
+    loader.exec_module = exec_module
+
+
+def configure_structlog(structlog: Any) -> None:
+    """Let structlog hand its events to stdlib logging, until the application configures it."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            _hand_over,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    # An application that asks whether it still has to configure structlog does have to.
+    state: Any = getattr(getattr(structlog, "_config", None), "_CONFIG", None)
+    if hasattr(state, "is_configured"):
+        state.is_configured = False
+
+
+def _hand_over(_logger: object, _method: str, event: dict[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
+    own: dict[str, Any] = {name: event.pop(name) for name in ("exc_info", "stack_info", "stacklevel") if name in event}
+    text = str(event.pop("event", ""))
+    return (text,), {**own, "extra": {"stability_fields": event}}
+
+
+def _join_loguru(runtime: Runtime, loader: Any) -> None:
+    run = loader.exec_module
+
+    def exec_module(module: Any) -> None:
+        if _LOGURU_HANDLER in os.environ:
+            run(module)
+            return
+        os.environ[_LOGURU_HANDLER] = "False"
+        try:
+            run(module)
+        finally:
+            del os.environ[_LOGURU_HANDLER]
+        # The first one that is added has the number 0, which applications remove before they add their own.
+        module.logger.add(_sink(runtime), level=0, format="{message}", diagnose=False)
+
+    loader.exec_module = exec_module
+
+
+def _sink(runtime: Runtime) -> Any:
+    """Return a sink that goes past the loggers of :mod:`logging`: they may hand their records to loguru."""
+
+    def sink(message: Any) -> None:
+        found = message.record
+        if not logging.getLogger(found["name"]).isEnabledFor(found["level"].no):
+            return
+        exception = found["exception"]
+        record = logging.LogRecord(
+            found["name"] or "loguru",
+            found["level"].no,
+            found["file"].path,
+            found["line"],
+            found["message"],
+            (),
+            (exception.type, exception.value, exception.traceback) if exception else None,
+            found["function"],
+        )
+        record.levelname = found["level"].name
+        if found["extra"]:
+            record.stability_fields = found["extra"]
+        runtime.handler.handle(record)
+
+    return sink

@@ -1,0 +1,190 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Inside a service: the way of a record to the journal, with its priority, and in one piece.
+
+A record goes as a datagram of the native protocol (systemd.journal-fields(7)), or as lines with a priority (sd-daemon(3)) where
+that is not safe. This runs on Python 3.8 and newer, with nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+# The module below socket: gevent and eventlet replace the one above, which also takes 3 ms to import.
+import _socket
+import errno
+import fcntl
+import os
+import stat
+import struct
+import termios
+from time import monotonic, sleep
+
+_SOCKET = "/run/systemd/journal/socket"
+_STREAM = ("/run/systemd/journal", "/stdout")
+#: journald forgets what it knows of a process after five minutes without a record.
+_KNOWN_FOR = 120.0
+#: How long a first record waits until journald has taken notice of the process, in seconds.
+_PATIENCE = 1.0
+#: fcntl.F_ADD_SEALS and all four seals of fcntl(2), which journald wants; Python has names for them from 3.9 on.
+_ADD_SEALS, _ALL_SEALS = 1033, 0xF
+_LENGTH = struct.Struct("<Q")
+
+
+def priority_of(level: int) -> int:
+    """Return the priority (syslog(3)) of a level of :mod:`logging`, whatever its name."""
+    if level >= 40:
+        return 2 if level >= 50 else 3
+    if level >= 20:
+        return 4 if level >= 30 else 5 if level >= 25 else 6
+    return 7
+
+
+class Journal:
+    """The journal as this process reaches it.
+
+    journald looks up the unit of a datagram's sender when it reads it: the last records of a process that has been killed
+    would belong to no unit. What it knows of a process it keeps, so the first two datagrams are empty ones, of which it makes
+    no record: when the second one has been read, the process has been looked up for the first one, and records follow.
+
+    Args:
+        identifier: ``SYSLOG_IDENTIFIER=`` of the records.
+    """
+
+    def __init__(self, identifier: str) -> None:
+        self._identifier = _field("SYSLOG_IDENTIFIER", identifier)
+        self._streams = {inode for inode in map(_stream_of, (1, 2)) if inode}
+        self._socket: _socket.socket | None = None
+        self._inode = 0
+        self._known_until = 0.0
+        self._greeted = 0.0
+        os.register_at_fork(after_in_child=self._forget)
+
+    def is_at(self, descriptor: int) -> bool:
+        """Whether what is written to a descriptor, 1 or 2, becomes a record: it may have been redirected since."""
+        try:
+            return descriptor in (1, 2) and os.fstat(descriptor).st_ino in self._streams
+        except OSError:
+            return False
+
+    def greet(self) -> None:
+        """Make this process known to journald, unless it is."""
+        found = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
+        try:
+            self._inode = os.fstat(found.fileno()).st_ino
+            found.sendto(b"\n", _socket.MSG_NOSIGNAL, _SOCKET)
+            found.sendto(b"\n", _socket.MSG_NOSIGNAL, _SOCKET)
+        except OSError:
+            found.close()
+            raise
+        self._greeted = monotonic()
+        self._socket = found
+
+    def send(self, message: str, priority: int, fields: dict[str, object]) -> bool:
+        """Send one record by the native protocol; return whether that was safe, otherwise nothing was sent."""
+        try:
+            if not self._is_known(len(message)):
+                return False
+            data = _record(message, priority, self._identifier, fields)
+            self._deliver(data)
+        except OSError:
+            self._forget()
+            return False
+        return True
+
+    def _forget(self) -> None:
+        """Begin anew: this is another process now, or the socket is no good any more."""
+        found, self._socket, self._known_until = self._socket, None, 0.0
+        if found is not None:
+            if self._is_own(found):
+                found.close()
+            else:
+                found.detach()
+
+    def _is_own(self, found: _socket.socket) -> bool:
+        """Whether a program that closes all descriptors has not got this one again for something else."""
+        try:
+            return os.fstat(found.fileno()).st_ino == self._inode
+        except OSError:
+            return False
+
+    def _is_known(self, size: int) -> bool:
+        now = monotonic()
+        if now < self._known_until:
+            self._known_until = now + _KNOWN_FOR
+            return True
+        if self._socket is None or not self._is_own(self._socket) or self._greeted + _KNOWN_FOR < now:
+            self._forget()
+            self.greet()
+        if not self._is_read(self._greeted + _PATIENCE):
+            # A long line would be cut, which is worse than to be of no unit.
+            return size > 40000
+        self._known_until = now + _KNOWN_FOR
+        return True
+
+    def _is_read(self, deadline: float) -> bool:
+        """Wait until journald has read the empty datagrams."""
+        assert self._socket is not None
+        while struct.unpack("i", fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]:
+            if monotonic() > deadline:
+                return False
+            sleep(0.0005)
+        return True
+
+    def _deliver(self, data: bytes) -> None:
+        found = self._socket
+        if found is None or not self._is_own(found):
+            raise OSError(errno.EBADF, "the socket has been closed")
+        try:
+            found.sendto(data, _socket.MSG_NOSIGNAL, _SOCKET)
+        except OSError as error:
+            if error.errno not in (errno.EMSGSIZE, errno.ENOBUFS):
+                raise
+            _send_file(found, data)
+
+
+def _stream_of(descriptor: int) -> int:
+    """Return the inode of a descriptor that leads to journald; 0 when it leads elsewhere."""
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISSOCK(status.st_mode):
+            return 0
+        duplicate = _socket.socket(fileno=os.dup(descriptor))
+        try:
+            peer = duplicate.getpeername()
+        finally:
+            duplicate.close()
+    except OSError:
+        return 0
+    is_journal = isinstance(peer, str) and peer.startswith(_STREAM[0]) and peer.endswith(_STREAM[1])
+    return status.st_ino if is_journal else 0
+
+
+def _field(name: str, value: str) -> bytes:
+    content = value.encode("utf-8", "backslashreplace")
+    if b"\n" in content:
+        return b"%s\n%s%s\n" % (name.encode(), _LENGTH.pack(len(content)), content)
+    return b"%s=%s\n" % (name.encode(), content)
+
+
+def _record(message: str, priority: int, identifier: bytes, fields: dict[str, object]) -> bytes:
+    own = b"".join([_field(name, str(value)) for name, value in fields.items()])
+    return b"PRIORITY=%d\n%s%s%s" % (priority, identifier, own, _field("MESSAGE", message))
+
+
+def _send_file(found: _socket.socket, data: bytes) -> None:
+    """Send what is too large for a datagram in a sealed file of the memory, as sd_journal_send(3) does."""
+    descriptor = os.memfd_create("stability-record", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        with open(descriptor, "wb", closefd=False) as stream:
+            stream.write(data)
+        fcntl.fcntl(descriptor, _ADD_SEALS, _ALL_SEALS)
+        rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", descriptor))]
+        found.sendmsg([b""], rights, _socket.MSG_NOSIGNAL, _SOCKET)
+    finally:
+        os.close(descriptor)
+
+
+def lines(message: str, priority: int) -> str:
+    """Return a record for a stream: each of its lines has the priority."""
+    prefix = f"<{priority}>"
+    return prefix + message.replace("\n", f"\n{prefix}")

@@ -1,0 +1,39 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Inside a service: what runs before the first line of the application, as the unit's environment says.
+
+``STABILITY_LOG_LEVEL`` is the level of the root logger, ``STABILITY_LOG_FORMAT`` is ``text`` or ``json``,
+``STABILITY_LOGGERS`` has words ``name=LEVEL``, ``STABILITY_IDENTIFIER`` is what the journal calls the service.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+LEVEL, FORM, LOGGERS = "STABILITY_LOG_LEVEL", "STABILITY_LOG_FORMAT", "STABILITY_LOGGERS"
+IDENTIFIER = "STABILITY_IDENTIFIER"
+
+
+def start() -> None:
+    """Do what the environment asks for. Whatever goes wrong is one line on stderr, and the application goes on without."""
+    try:
+        if LEVEL in os.environ:
+            _log(os.environ[LEVEL])
+    except Exception as error:
+        # The application is worth more than its logging: nothing that can go wrong here may keep it from starting.
+        sys.stderr.write(f"stability: the runtime has no effect: {type(error).__name__}: {error}\n")
+
+
+def _log(level: str) -> None:
+    from . import runtime_hooks, runtime_joined, runtime_journal, runtime_logging
+
+    journal = runtime_journal.Journal(os.environ.get(IDENTIFIER) or os.path.basename(sys.argv[0] or "python"))
+    runtime = runtime_logging.Runtime(journal, os.environ.get(FORM) or "text")
+    words = os.environ.get(LOGGERS, "").split()
+    runtime.install(level, {word.rpartition("=")[0]: word.rpartition("=")[2] for word in words})
+    runtime_hooks.install(runtime)
+    runtime_joined.install(runtime)
+    if journal.is_at(2):
+        journal.greet()
