@@ -83,7 +83,14 @@ class Runtime:
         self._plain_config = logging.basicConfig
 
     def install(self, level: str, loggers: Mapping[str, str]) -> None:
-        """Configure the root logger and the given ones, and let records have their priority."""
+        """Configure the root logger and the given ones, and let records have their priority.
+
+        Raises:
+            ValueError: a level has no such name; nothing has been done then.
+        """
+        wrong = [one for one in (level, *loggers.values()) if not isinstance(logging.getLevelName(one), int)]
+        if wrong:
+            raise ValueError(f"no level has the name {wrong[0]}")
         logging.root.addHandler(self.handler)
         logging.root.setLevel(level)
         for name, own in loggers.items():

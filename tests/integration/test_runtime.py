@@ -1,0 +1,203 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runtime inside of services: records reach the journal in one piece, with priority and unit, however the process ends."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from itertools import count
+
+import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.runtime_files import files
+
+FOLDER = "/usr/local/lib/stability/python"
+NUMBERS = count(1)
+PLAIN = "import logging, sys\n"
+#: Ways in which a process ends right after its last record.
+ENDS = {
+    "SIGKILL": "os.kill(os.getpid(), signal.SIGKILL)",
+    "SIGTERM": "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)",
+    "SIGSEGV": "ctypes.string_at(0)",
+    "_exit": "os._exit(3)",
+    "exception": "raise ValueError('the end')",
+}
+NUMBERED = """
+import ctypes, logging, os, signal, sys, time
+log = logging.getLogger("app")
+def work():
+    for number in range(int(sys.argv[1])):
+        log.warning("record %d", number)
+    {end}
+if sys.argv[2] == "worker":
+    worker = os.fork()
+    if not worker:
+        work()
+    os.waitpid(worker, 0)
+else:
+    work()
+"""
+
+
+@pytest.fixture
+def prepared(host):
+    if host.run(["test", "-e", f"{FOLDER}/sitecustomize.py"]).code:
+        for path, text in files().items():
+            host.put(f"{FOLDER}/{path}", text)
+    return host
+
+
+def run(host, program, *arguments, **variables):
+    """Run a program as a unit of its own until it ends, and return its records as the journal has them."""
+    unit = f"runtime-{next(NUMBERS)}"
+    path = f"/srv/{unit}.py"
+    host.put(path, program)
+    environment = {
+        "PYTHONPATH": FOLDER,
+        "PYTHONUNBUFFERED": "1",
+        "STABILITY_LOG_LEVEL": "INFO",
+        "STABILITY_IDENTIFIER": unit,
+        **variables,
+    }
+    settings = [word for name, value in environment.items() for word in ("-E", f"{name}={value}")]
+    command = [
+        "systemd-run",
+        "--quiet",
+        "--wait",
+        f"--unit={unit}",
+        "-p",
+        "Type=exec",
+        "-p",
+        f"SyslogIdentifier={unit}",
+    ]
+    host.run([*command, *settings, "/usr/bin/python3", path, *arguments])
+    host.check(["journalctl", "--sync"])
+    shown = host.check(f"journalctl --quiet --all --output=json --unit={unit} SYSLOG_IDENTIFIER={unit}")
+    return [json.loads(line) for line in shown.splitlines()]
+
+
+def told(records):
+    return [(int(one["PRIORITY"]), one["MESSAGE"]) for one in records]
+
+
+@pytest.mark.parametrize("place", ["main", "worker"])
+@pytest.mark.parametrize("end", ENDS)
+def test_every_record_is_of_its_unit_however_the_process_ends(prepared, end, place):
+    for number in (1, 100):
+        records = run(prepared, NUMBERED.format(end=ENDS[end]), str(number), place)
+        expected = [(4, f"WARNING app: record {index}") for index in range(number)]
+        assert [one for one in told(records) if "record" in one[1]] == expected
+
+
+def test_a_record_has_the_priority_of_its_level_and_its_place_in_the_source(prepared):
+    program = (
+        PLAIN
+        + "def work():\n    for level in (10, 20, 25, 30, 40, 50):\n        logging.log(level, 'at %d', level)\nwork()\n"
+    )
+    records = run(prepared, program, STABILITY_LOG_LEVEL="DEBUG")
+    assert [priority for priority, _message in told(records)] == [7, 6, 5, 4, 3, 2]
+    (one,) = [one for one in records if one["MESSAGE"].endswith("at 40")]
+    assert (one["CODE_FUNC"], one["CODE_LINE"], one["LOGGER"]) == ("work", "4", "root")
+    assert one["CODE_FILE"].startswith("/srv/runtime-") and one["_TRANSPORT"] == "journal"
+
+
+def test_many_lines_and_a_long_one_are_one_record_each(prepared):
+    program = PLAIN + "logging.error('one\\ntwo\\n')\nlogging.info('x' * 3_000_000)\nlogging.info('\\udce9 \\u20ac')\n"
+    records = run(prepared, program)
+    assert [message for _priority, message in told(records)][:1] == ["ERROR root: one\ntwo\n"]
+    assert len(records[1]["MESSAGE"]) == len("INFO root: ") + 3_000_000
+    assert told(records)[2] == (6, "INFO root: \\udce9 €")
+
+
+def test_what_nobody_has_caught_is_one_record(prepared):
+    program = """
+import asyncio, logging, threading, warnings
+class Odd:
+    def __del__(self):
+        raise ValueError("in del")
+def fail(text):
+    raise ValueError(text)
+async def forget():
+    asyncio.ensure_future(lost())
+    await asyncio.sleep(0.1)
+async def lost():
+    fail("in a task")
+warnings.warn("old")
+threading.Thread(target=fail, args=("in a thread",), name="worker-1").start()
+odd = Odd()
+del odd
+asyncio.run(forget())
+fail("in main")
+"""
+    records = told(run(prepared, program))
+    assert sorted(priority for priority, _message in records) == [2, 3, 3, 3, 4]
+    for priority, text, begin in (
+        (4, "UserWarning: old", "WARNING py.warnings: "),
+        (3, "in a thread", "ERROR uncaught: Uncaught exception in worker-1\nTraceback"),
+        (3, "in del", "ERROR uncaught: Exception ignored"),
+        (3, "in a task", "ERROR asyncio: Task exception was never retrieved"),
+        (2, "in main", "CRITICAL uncaught: Uncaught exception\nTraceback"),
+    ):
+        (message,) = [message for found, message in records if found == priority and text in message]
+        assert message.startswith(begin)
+
+
+@pytest.mark.parametrize(
+    ("configured", "expected"),
+    [
+        ("logging.basicConfig(level='WARNING', format='%(message)s')", [(4, "warned")]),
+        ("logging.basicConfig()", [(6, "INFO:app:told"), (4, "WARNING:app:warned")]),
+        ("logging.basicConfig(stream=sys.stdout, force=True)", [(6, "INFO:app:told"), (4, "WARNING:app:warned")]),
+        (
+            "logging.config.dictConfig({'version': 1, 'root': {'level': 'INFO', 'handlers': ['h']}, 'handlers': "
+            "{'h': {'class': 'logging.StreamHandler'}}})",
+            [(6, "told"), (4, "warned")],
+        ),
+        ("logging.basicConfig(filename='/dev/null')", []),
+        ("logging.getLogger('app').setLevel('ERROR')", []),
+        ("sys.stderr = open('/dev/null', 'w')", [(6, "INFO app: told"), (4, "WARNING app: warned")]),
+    ],
+)
+def test_the_application_has_the_last_word(prepared, configured, expected):
+    program = f"{PLAIN}import logging.config\n{configured}\nlog = logging.getLogger('app')\nlog.info('told')\nlog.warning('warned')\n"
+    assert told(run(prepared, program)) == expected
+
+
+def test_levels_of_loggers_and_one_line_of_json(prepared):
+    program = PLAIN + "logging.getLogger('noisy.part').info('no')\nlogging.getLogger('quiet').debug('yes %s', 'é\\n')\n"
+    variables = {"STABILITY_LOGGERS": "noisy=WARNING quiet=DEBUG", "STABILITY_LOG_FORMAT": "json"}
+    (record,) = run(prepared, program, **variables)
+    found = json.loads(record["MESSAGE"])
+    assert (found["level"], found["logger"], found["message"]) == ("DEBUG", "quiet", "yes é\n")
+    assert record["PRIORITY"] == "7" and "\n" not in record["MESSAGE"]
+
+
+def test_another_sitecustomize_still_runs(prepared):
+    prepared.put("/srv/other/sitecustomize.py", "import sys\nsys.found = 1\n")
+    program = PLAIN + "logging.info('%s %s', sys.found, [entry for entry in sys.path if 'stability' in entry])\n"
+    assert told(run(prepared, program, PYTHONPATH=f"{FOLDER}:/srv/other")) == [(6, "INFO root: 1 []")]
+
+
+def test_where_nothing_leads_to_the_journal_lines_are_as_they_were(prepared):
+    program = shlex.quote(PLAIN + "logging.warning('plain\\nline')")
+    started = f"PYTHONPATH={FOLDER} STABILITY_LOG_LEVEL=INFO python3 -c {program} 2>&1"
+    assert prepared.check(started) == "WARNING root: plain\nline\n"
+
+
+def test_whatever_fails_in_it_is_one_line(prepared):
+    program = PLAIN + "logging.warning('on')\n"
+    (failed, went_on) = told(run(prepared, program, STABILITY_LOG_LEVEL="LOUD"))
+    assert failed[1].startswith("stability: the runtime has no effect: ValueError: no level has the name LOUD")
+    assert went_on[1] == "WARNING:root:on"
+
+
+def test_a_program_that_closes_all_descriptors_keeps_its_own(prepared):
+    program = PLAIN + (
+        "import os, socket\nlogging.info('before')\nos.closerange(3, 64)\n"
+        "ours, other = socket.socketpair()\nlogging.info('after')\nother.setblocking(False)\n"
+        "try:\n    logging.info('got %r', other.recv(9))\nexcept BlockingIOError:\n    logging.info('got nothing')\n"
+    )
+    assert [message for _priority, message in told(run(prepared, program))] == [
+        "INFO root: before", "INFO root: after", "INFO root: got nothing",
+    ]  # fmt: skip
