@@ -66,6 +66,26 @@ class JsonFormatter(logging.Formatter):
 FORMATTERS: dict[str, Callable[[], logging.Formatter]] = {"text": lambda: TextFormatter(TEXT), "json": JsonFormatter}
 
 
+class _Record:
+    """Stands for a handler, and for its stream, while one record is emitted as ``StreamHandler.emit`` does it."""
+
+    terminator = ""
+
+    def __init__(self, runtime: Runtime, handler: logging.StreamHandler[Any], record: logging.LogRecord) -> None:
+        self.format = handler.format
+        self.handleError = handler.handleError
+        self.stream = self
+        self._sent = (runtime, handler.stream, record)
+
+    def write(self, message: str) -> None:
+        """Take the formatted record."""
+        runtime, stream, record = self._sent
+        runtime.write(stream, message, record)
+
+    def flush(self) -> None:
+        """Do nothing: what was written is on its way."""
+
+
 class Runtime:
     """What this process does for its records.
 
@@ -79,7 +99,7 @@ class Runtime:
         self.handler = logging.StreamHandler(sys.stderr)
         self.handler.setLevel(logging.NOTSET)
         self.handler.setFormatter(FORMATTERS[form]())
-        self._plain_emit = logging.StreamHandler.emit
+        self._plain_emit: Callable[[Any, logging.LogRecord], None] = logging.StreamHandler.emit
         self._plain_config = logging.basicConfig
 
     def install(self, level: str, loggers: Mapping[str, str]) -> None:
@@ -117,22 +137,12 @@ class Runtime:
             is_journal = handler.terminator == "\n" and self.journal.is_at(stream.fileno())
         except (AttributeError, OSError, TypeError, ValueError):
             is_journal = False
-        if not is_journal:
-            self._plain_emit(handler, record)
-            return
-        try:
-            message = handler.format(record)
-            # What was printed before comes before.
-            stream.flush()
-            self.write(stream, message, record)
-        except RecursionError:
-            raise
-        except Exception:
-            # As StreamHandler.emit does: a record that cannot be formatted is told, and never ends the program.
-            handler.handleError(record)
+        self._plain_emit(_Record(self, handler, record) if is_journal else handler, record)
 
     def write(self, stream: Any, message: str, record: logging.LogRecord) -> None:
         """Write a formatted record to the journal that ``stream`` leads to."""
+        # What was printed before comes before.
+        stream.flush()
         priority = runtime_journal.priority_of(record.levelno)
         fields: dict[str, object] = {
             "CODE_FILE": record.pathname,

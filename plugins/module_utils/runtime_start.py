@@ -17,12 +17,14 @@ IDENTIFIER = "STABILITY_IDENTIFIER"
 
 
 def start() -> None:
-    """Do what the environment asks for. Whatever goes wrong is one line on stderr, and the application goes on without."""
+    """Do what the environment asks for. What goes wrong is one line on stderr, and the application goes on without.
+
+    Python itself tells what is not named here, and goes on as well (site.execsitecustomize).
+    """
     try:
         if LEVEL in os.environ:
             _log(os.environ[LEVEL])
-    except Exception as error:
-        # The application is worth more than its logging: nothing that can go wrong here may keep it from starting.
+    except (AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         sys.stderr.write(f"stability: the runtime has no effect: {type(error).__name__}: {error}\n")
 
 
