@@ -11,18 +11,18 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional
 
 from .adopt_cron_times import Undecidable, calendar_of, every_minute
 from .adopt_model import Found, Item, Mark, in_order, service_name
 from .adopt_secrets import Secrets
-from .adopt_shell import Command, NeedsShell, parse_command, program_names, starts_python
+from .adopt_shell import Command, NeedsShell, parse_command, program_names
+from .adopt_shell_words import without_background
+from .adopt_started import SCRIPTS, Started, started_by, started_in
 from .adopt_units import hidden_command
 
 CRONTAB, FOLDER = "/etc/crontab", "/etc/cron.d"
 SPOOLS = ("/var/spool/cron/crontabs", "/var/spool/cron")
-#: Folders of scripts, not of lines: run-parts(8) starts them.
-SCRIPTS = ("/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly", "/etc/cron.monthly")
 #: cron(8): other names are not read in its folder.
 _READ_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
 _SETTING = re.compile(r"""(?:"([^"]*)"|'([^']*)'|([^\s=]+))\s*=\s*(.*?)\s*\Z""")
@@ -51,6 +51,11 @@ class Line:
     def place(self) -> str:
         """Where it stands."""
         return f"{self.path}:{self.number}"
+
+    @property
+    def home(self) -> str:
+        """The folder that cron starts it in; empty where that is not there."""
+        return self.variables.get("HOME") or _home(self.user)
 
 
 def lines_in(text: str, path: str, user: str) -> Iterator[Line]:
@@ -148,10 +153,13 @@ def _judge(item: Item, line: Line, command: Command) -> None:
         item.mark(f"cron starts it in the home folder of {line.user}, which is not there")
 
 
-def _item_of(line: Line, calendar: list[str], known: dict[str, str]) -> Item:
-    path = line.variables.get("PATH", _PATH)
-    home = line.variables.get("HOME") or _home(line.user)
-    text, _input = _unescaped(line.command)
+def _started(line: Line, text: str) -> Started:
+    variables = {"SHELL": _SHELL, "LOGNAME": line.user, "USER": line.user, **line.variables}
+    return started_by(text, line.home, line.variables.get("PATH", _PATH), variables)
+
+
+def _item_of(line: Line, text: str, calendar: list[str], known: dict[str, str], pythons: list[str]) -> Item:
+    path, home = line.variables.get("PATH", _PATH), line.home
     environment = {name: value for name, value in line.variables.items() if name not in _NOT_OF_PROCESS}
     if line.variables.get("HOME"):
         environment["HOME"] = home
@@ -183,7 +191,7 @@ def _item_of(line: Line, calendar: list[str], known: dict[str, str]) -> Item:
     _judge(item, line, command)
     if secrets.variables:
         item.mark(secrets.told())
-    item.programs = program_names(command.argv, command.environment)
+    item.programs = (*program_names(command.argv, {"PATH": path, **command.environment}), *pythons)
     item.values = {**in_order(values), "name": name}
     return item
 
@@ -192,27 +200,57 @@ def services_of(lines: Iterable[Line], known: dict[str, str]) -> Found:
     """Return the jobs of ``lines`` that run Python; ``known`` has the secrets that were found so far, by their variables."""
     found = Found()
     for line in lines:
-        text, has_input = _unescaped(line.command)
-        if not starts_python(text, _home(line.user), line.variables.get("PATH", _PATH)):
-            continue
-        try:
-            calendar = calendar_of(line.schedule)
-        except Undecidable as undecidable:
-            text = f"{undecidable}; write an item without on_calendar if it is a daemon, one with it if it is a job"
-            found.marks.append(Mark(line.place, text))
-            continue
-        if has_input:
-            found.marks.append(Mark(line.place, "a % hands text to its standard input; write an item without that"))
-            continue
-        found.items.append(_item_of(line, calendar, known))
+        item = _judged(line, found, known)
+        if item is not None:
+            found.items.append(item)
     return found
+
+
+def _judged(line: Line, found: Found, known: dict[str, str]) -> Optional[Item]:
+    """Return the job of a line; ``None`` for none, of which ``found`` then tells if it may be one."""
+    written, has_input = _unescaped(line.command)
+    text = without_background(written)
+    started = _started(line, text)
+    if started.is_python is False:
+        return None
+    try:
+        calendar = calendar_of(line.schedule)
+    except Undecidable as undecidable:
+        calendar, said = (
+            [],
+            f"{undecidable}; write an item without on_calendar if it is a daemon, one with it if it is a job",
+        )
+    if started.is_python is None:
+        why = ", ".join(started.doubts)
+        said = f"whether it starts a Python cannot be told ({why}); write an item with on_calendar, if it does"
+    elif calendar and has_input:
+        said = "a % hands text to its standard input; write an item without that"
+    elif calendar and started.in_background:
+        said = (
+            "it leaves a program in the background (&), which would end with the job; write an item for each program, "
+            "or let the line wait for it"
+        )
+    elif calendar:
+        item = _item_of(line, text, calendar, known, started.pythons)
+        if text != written:
+            item.mark(
+                "the & at its end is left out: nobody waits for a job anyway, and systemd ends what it leaves behind"
+            )
+        return item
+    found.marks.append(Mark(line.place, said))
+    return None
+
+
+def _is_python_script(path: str) -> bool:
+    """Whether a script is one for Python, or for a shell that starts one."""
+    return bool(started_by(path, "/", _PATH).pythons or started_in(path, "/", _PATH).pythons)
 
 
 def _scripts() -> Iterator[Mark]:
     for folder in SCRIPTS:
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
             path = os.path.join(folder, name)
-            if _READ_NAME.match(name) and os.access(path, os.X_OK) and starts_python(path, "", _PATH):
+            if _READ_NAME.match(name) and os.access(path, os.X_OK) and _is_python_script(path):
                 yield Mark(path, "run-parts starts this script; write an item with on_calendar, if it is yours")
 
 

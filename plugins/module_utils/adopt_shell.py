@@ -12,13 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .audit_processes import is_python
-
 #: What takes a shell: expansions, pipes and lists of commands, and so on.
 _SPECIAL = re.compile(r"[$`*?\[]")
 _OPERATOR = re.compile(r"\d*(?:>>|>&|>\||<&|<<|<>|>|<)|&&|\|\||;;|&>|[;&|()\n]")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)\Z", re.DOTALL)
-_PYTHON = re.compile(r"(?:\S*/)?(?:python|pypy)[0-9.]*\Z")
 # fmt: off
 #: Words that are a shell's own, and no program, where a command begins.
 _OF_SHELL = {
@@ -246,39 +243,23 @@ def is_script(path: str) -> bool:
     return False
 
 
-def _is_python_word(word: str, path: str) -> bool:
-    program = find_program(word, "", path) if not word.startswith(".") else None
-    return bool(_PYTHON.match(word)) or (program is not None and is_python(program))
-
-
-def starts_python(text: str, home: str, path: str) -> bool:
-    """Whether a command line runs a Python, or a script that a Python runs, as far as can be seen."""
-    try:
-        command = parse_command(text, home, path)
-    except NeedsShell:
-        named = any(_PYTHON.match(word) for word in re.split(r"[\s;|&()<>\"'`$]+", text))
-        return named or any(_is_python_word(word, path) for word in _COMMAND_PLACE.findall(text))
-    return runs_python(command.argv, path)
-
-
-def runs_python(argv: list[str], path: str) -> bool:
-    """Whether a program is a Python, or starts one that stands among its arguments."""
-    program, *arguments = argv
-    if is_python(program) or _PYTHON.match(program):
-        return True
-    name = os.path.basename(program)
-    if name in SHELLS:
-        return any(starts_python(word, "", path) for word in arguments if not word.startswith("-"))
-    # su(1) and runuser(1) take a line for a shell as one word.
-    return name in WRAPPERS and any(
-        _is_python_word(word, path) or (" " in word and starts_python(word, "", path))
-        for word in arguments
-        if not word.startswith("-")
-    )
-
-
 def program_names(argv: list[str], environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the programs of a command in which its virtual environment can be seen."""
     folder = environment.get("VIRTUAL_ENV", "")
     words = [part for word in argv for part in (_PATH.findall(word) if re.search(r"\s", word) else [word])]
-    return (*([f"{folder}/bin/python"] if folder else []), *(word for word in words if word.startswith("/")))
+    behind = _behind_env(argv, environment.get("PATH", ""))
+    named = [f"{folder}/bin/python"] if folder else []
+    return (*named, *([behind] if behind else []), *(word for word in words if word.startswith("/")))
+
+
+def _behind_env(argv: list[str], path: str) -> str:
+    """Return the program that env(1) finds in ``path``; empty for none."""
+    for word in argv[1:] if argv and os.path.basename(argv[0]) == "env" else ():
+        assigned = _ASSIGNMENT.match(word)
+        if assigned is not None:
+            path = assigned[2] if assigned[1] == "PATH" else path
+            continue
+        found = "" if "/" in word or word.startswith("-") else find_program(word, "", path)
+        if found:
+            return found
+    return ""

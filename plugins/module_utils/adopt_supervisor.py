@@ -19,7 +19,8 @@ from typing import Any, Optional
 
 from .adopt_model import Found, Item, Mark, in_order, service_name
 from .adopt_secrets import Secrets, speaks_of_secret
-from .adopt_shell import find_program, program_names, runs_python
+from .adopt_shell import find_program, program_names
+from .adopt_started import started_as
 from .adopt_supervisors import Inherited, Supervisor, inherited_from, supervisors
 from .adopt_units import hidden_command
 from .audit_model import Unit
@@ -48,7 +49,7 @@ class Configuration:
 
 
 class Unexpandable(ValueError):
-    """An option that supervisord itself would refuse; the text says why."""
+    """An option that supervisord itself would refuse, or a program that may be no Python; the text says why."""
 
 
 def _parser(path: str) -> configparser.RawConfigParser:
@@ -234,7 +235,10 @@ def _item_of(name: str, program: _Program, place: str) -> Optional[Item]:
     if argv[0] != found:
         item.mark(f"{argv[0]} is {found} on this host" if found else f"{argv[0]} is not found; write its whole path")
     argv[0] = found or argv[0]
-    if not runs_python(argv, path):
+    started = started_as(argv, directory, path)
+    if started.is_python is None:
+        raise Unexpandable(f"whether it starts a Python cannot be told ({', '.join(started.doubts)})")
+    if not started.is_python:
         return None
     values: dict[str, Any] = {
         "name": name,
@@ -253,7 +257,7 @@ def _item_of(name: str, program: _Program, place: str) -> Optional[Item]:
         item.mark(told)
     if program.secrets.variables:
         item.mark(program.secrets.told())
-    item.programs = program_names(argv, environment)
+    item.programs = (*program_names(argv, {"PATH": path, **environment}), *started.pythons)
     item.values = in_order(values)
     return item
 

@@ -21,8 +21,8 @@ from ansible_collections.stability.baseline.plugins.module_utils.adopt_shell imp
     NeedsShell,
     parse_command,
     parse_script,
-    starts_python,
 )
+from ansible_collections.stability.baseline.plugins.module_utils.adopt_started import started_by
 from ansible_collections.stability.baseline.plugins.module_utils.adopt_supervisor import (
     Configuration,
     Unexpandable,
@@ -123,7 +123,7 @@ def test_what_is_quoted_is_one_word(arguments: list[str]) -> None:
     ],
 )
 def test_which_lines_run_python(text: str, expected: bool) -> None:
-    assert starts_python(text, "/", PATH) is expected
+    assert started_by(text, "/", PATH).is_python is expected
 
 
 @pytest.mark.parametrize(
