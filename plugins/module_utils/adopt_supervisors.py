@@ -116,7 +116,7 @@ def _of_units(units: Iterable[Unit]) -> Iterator[Supervisor]:
 
 def _set_by(service: Mapping[str, list[str]]) -> dict[str, str]:
     words = [word for line in service.get("Environment", ()) for word in words_in(line) or ()]
-    passed = [name for line in service.get("PassEnvironment", ()) for name in line.split()]
+    passed = [name for line in service.get("PassEnvironment", ()) for name in words_in(line) or ()]
     return {
         **dict.fromkeys(passed, ""),
         **{name: value for name, _sign, value in (word.partition("=") for word in words)},

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Optional
 
@@ -32,7 +33,8 @@ def _text(lines: list[str], unit: str) -> Optional[str]:
 
 
 def _units(lines: list[str], _unit: str) -> list[str]:
-    return list(dict.fromkeys(name for line in lines for name in line.split()))
+    # Names may stand in quotes, though they have no blanks; their escapes are a part of them.
+    return list(dict.fromkeys(name for line in lines for name in re.sub("[\"']", "", line).split()))
 
 
 def _all(found: list[Optional[str]]) -> Optional[list[str]]:

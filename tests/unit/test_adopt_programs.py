@@ -388,6 +388,7 @@ UNIT = "[Service]\nEnvironment=REGION=eu 'DB_PASSWORD=hunter2'\nEnvironmentFile=
         ("REGION=eu", "-c {here}/s.conf", "", ["REGION"], []),
         ("REGION=eu", "-c /srv/other.conf", "", [], []),
         ("", "", UNIT, ["DB_PASSWORD", "REGION"], ["/etc/default/s"]),
+        ("", "", "[Service]\nPassEnvironment=\"A\" 'B'\n", ["A", "B"], []),
         ("REGION=eu A=b", "", UNIT, ["A", "DB_PASSWORD", "REGION"], ["/etc/default/s"]),
     ],
 )
