@@ -14,12 +14,13 @@ from . import systemd_host as systemd
 from .adopt_checks import check_environments, check_services
 from .adopt_cron import read_cron
 from .adopt_environments import environments_of
+from .adopt_lost import lost_pythons
 from .adopt_model import Found, Item, Mark, free_name, in_order
 from .adopt_privileges import judge_privileges
 from .adopt_supervisor import read_supervisor
 from .adopt_timers import read_timers
 from .adopt_units import is_of_package, services_of
-from .adopt_wrapped import wrapped_pythons
+from .adopt_wrapped import running_services, wrapped_pythons
 from .audit_model import Unit
 from .audit_reading import read_units
 from .hardening import PRESETS
@@ -54,14 +55,18 @@ class Adopted:
 def _read_units(found: Found, known: dict[str, str]) -> Sequence[Unit]:
     try:
         read = read_units((), systemd.version())
-        wrapped = wrapped_pythons()
+        running = running_services()
+        lost = lost_pythons(running, known)
+        found.marks += lost.values()
+        wrapped = wrapped_pythons({unit: state for unit, state in running.items() if unit not in lost})
         further = [unit for unit in wrapped if unit not in {one.name for one in read.units}]
         if further:
             more = read_units(further, systemd.version())
             read.units += [unit for unit in more.units if not is_of_package(unit)]
             read.unseen += more.unseen
         found.unseen += list(dict.fromkeys(read.unseen))
-        found.add(services_of(read.units, read_timers(read.units), known, wrapped))
+        seen = [unit for unit in read.units if unit.name not in lost]
+        found.add(services_of(seen, read_timers(read.units), known, wrapped))
     except systemd.HostError as error:
         found.unseen.append(str(error))
         return ()

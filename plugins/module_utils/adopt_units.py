@@ -14,13 +14,13 @@ from typing import Any, Optional
 from . import values as v
 from .adopt_model import Found, Item, Mark, in_order
 from .adopt_secrets import Secrets
-from .adopt_shell import SHELLS, program_names
+from .adopt_shell import SHELLS, find_program, program_names
 from .adopt_timers import Timer
 from .adopt_unit_keys import drop_defaults, take_keys
-from .adopt_unit_text import Sections, sections_in, words_in
+from .adopt_unit_text import Sections, resolved, sections_in, words_in
 from .adopt_wrapped import Wrapped, direct_command
 from .audit_model import Unit, UnitFile
-from .service_keys import DAEMON, JOB
+from .service_keys import DAEMON, JOB, KEYS
 from .unit_files import ENVIRONMENT
 from .unit_names import is_instance, template_of
 from .unit_state import OTHER_FOLDERS
@@ -90,7 +90,7 @@ def _left_out(unit: Unit) -> str:
     """Return why a unit is no service of the list; empty when it is one."""
     if unit.is_ours or any(file.is_our_drop_in for file in unit.files):
         return "it is of the baseline already, and stays in the list that it is in"
-    if not unit.files:
+    if not unit.files or unit.properties.get("FragmentPath", unit.files[0].path) != unit.files[0].path:
         return "there is no unit file that could be read; write an item for it, if it is to stay"
     if unit.files[0].path.startswith("/run/"):
         return f"it is made anew at each boot ({unit.files[0].path}); write an item for it in place of what makes it"
@@ -225,6 +225,38 @@ def _take_limits(work: _Work) -> None:
     if "start_limit_interval_sec" not in work.values:
         work.values["start_limit_interval_sec"] = work.unit.properties.get("StartLimitIntervalUSec", "10s")
     work.mark("the start limit of the unit can end it for good; without start_limit_* it is never given up")
+
+
+def _take_restart(work: _Work, kind: str) -> None:
+    """Judge what keeps a service down when it has ended."""
+    span = work.values.get("restart_sec", "")
+    if span and v.seconds(v.time_span(span)) == float("inf"):
+        del work.values["restart_sec"]
+        usual = KEYS["restart_sec"].default(kind)
+        work.mark(f"RestartSec={span} is left out: it would never come back; now it does after {usual}")
+    codes = " ".join(work.service.get("RestartPreventExitStatus", ()))
+    if codes:
+        work.mark(
+            f"RestartPreventExitStatus={codes} keeps it down after these ends; take it out, if it is to come back"
+        )
+
+
+def _path_of(work: _Work) -> str:
+    """Return the ``PATH`` that its unit sets; empty for none."""
+    words = [word for line in _written(work.unit, "Environment") for word in words_in(line) or ()]
+    paths = [resolved(word[len("PATH=") :], work.name) for word in words if word.startswith("PATH=")]
+    return (paths or [""])[-1] or ""
+
+
+def _programs_of(work: _Work) -> tuple[str, ...]:
+    """Return the programs in which the virtual environment can be seen: what runs, then what the unit starts."""
+    process, wrapped, command = work.unit.process, work.wrapped, work.values.get("exec_start", [])
+    path = _path_of(work)
+    running = [*(process.argv[:2] if process else ()), *(wrapped.argv[:2] if wrapped else ())]
+    running = [word if "/" in word else find_program(word, "", path) or "" for word in running]
+    if isinstance(command, str):
+        command = words_in(command.lstrip("@-:+!|")) or [command]
+    return (*running, *program_names(command, {"PATH": path}))
 
 
 def _take_daemon(work: _Work) -> None:
@@ -380,6 +412,7 @@ def _item_of(
     _take_wrapped(work)
     _take_commands(work)
     _take_limits(work)
+    _take_restart(work, kind)
     drop_defaults(item.values, sections, kind)
     if timer is None:
         _take_daemon(work)
@@ -388,10 +421,7 @@ def _item_of(
     _judge_supervisor(item, unit)
     for one in members:
         _judge_files(work, one.name, [file.path for file in (*one.files[:1], *_drop_ins(one))], own)
-    command = item.values.get("exec_start")
-    running = (*(unit.process.argv[:2] if unit.process else ()), *(wrapped.argv[:2] if wrapped else ()))
-    words = [command.lstrip("@-:+!|")] if isinstance(command, str) else command or []
-    item.programs = (*running, *program_names(words, {}))
+    item.programs = _programs_of(work)
     _hide_secrets(work)
     _take_directives(work)
     if work.secrets.variables:

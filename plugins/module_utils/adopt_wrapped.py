@@ -18,7 +18,7 @@ from .audit_processes import PROC, SHELLS, members, program_of, pythons_below
 
 #: What systemd gives a service.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PROPERTIES = ("MainPID", "ControlGroup")
+_PROPERTIES = ("LoadState", "FragmentPath", "MainPID", "ControlGroup")
 #: Words of a Python, or of what a script names as its interpreter, before those of the command.
 _AHEAD = 2
 
@@ -51,8 +51,8 @@ def python_below(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[W
     return None
 
 
-def wrapped_pythons() -> dict[str, Wrapped]:
-    """Return the services of the host that run a Python below another program.
+def running_services() -> dict[str, systemd.UnitState]:
+    """Return the services of the host that run, with their main process.
 
     Raises :class:`~.systemd_host.HostError` when systemd does not answer.
     """
@@ -67,8 +67,13 @@ def wrapped_pythons() -> dict[str, Wrapped]:
         "--full",
     ]
     names = [line.split()[0] for line in systemd.run(argv).stdout.split("\n") if line.strip()]
+    return systemd.show(names, _PROPERTIES)
+
+
+def wrapped_pythons(states: Mapping[str, systemd.UnitState]) -> dict[str, Wrapped]:
+    """Return those of the services that run a Python below another program."""
     found = {}
-    for unit, state in systemd.show(names, _PROPERTIES).items():
+    for unit, state in states.items():
         pid = int(state.get("MainPID") or 0)
         below = python_below(pid, members(state.get("ControlGroup", ""))) if pid else None
         if below is not None:

@@ -97,6 +97,9 @@ API_TOKEN={SECRET}
 @daily shop {VENV}/bin/python /opt/shop/clean.py | logger
 @reboot shop {VENV}/bin/python /opt/shop/warm.py
 17 * * * * root run-parts --report /etc/cron.hourly
+*/20 * * * * shop cd /opt/shop && flock -n /tmp/due ./due.py --all | cat &
+0 1 * * * shop /opt/shop/due.py & /opt/shop/due.py
+0 2 * * * shop /opt/shop/due.sh
 """
 USERS_CRONTAB = "0 6 * * 1 /opt/shop/venv/bin/python /opt/shop/weekly.py 2>&1\n"
 
@@ -288,6 +291,43 @@ def test_what_stays_between_systemd_and_python(by_units, tmp_path):
         by_units.check(f"systemctl disable --now {names}; cd {ETC} && rm {names}; systemctl daemon-reload")
 
 
+def test_what_has_lost_its_file_a_drop_in_with_blanks_and_a_python_in_the_path(by_units, tmp_path):
+    """A unit whose file is gone, or masked, or refused, is told by its process while that runs."""
+    started = (
+        f"[Service]\nUser=shop\nWorkingDirectory=/opt/shop\nExecStart={VENV}/bin/python -c '{SLEEP}' --token {SECRET}\n"
+    )
+    lost = ("gone.service", "masked.service", "odd.service")
+    path = f"Environment=PATH={VENV}/bin:/usr/bin\nExecStart=/usr/bin/env python -c '{SLEEP}'\n"
+    for name in lost:
+        by_units.put(f"{ETC}/{name}", started)
+    by_units.put(f"{ETC}/found.service", f"[Service]\nUser=shop\n{path}RestartSec=infinity\n")
+    by_units.put(
+        f"{ETC}/due.service", f"[Service]\nType=oneshot\nUser=shop\nExecStart={VENV}/bin/python -c 'print(1)'\n"
+    )
+    by_units.put(f"{ETC}/due.timer", "[Timer]\nOnCalendar=daily\n[Install]\nWantedBy=timers.target\n")
+    by_units.put(f"{ETC}/due.timer.d/20 more.conf", "[Timer]\nOnCalendar=\nOnCalendar=weekly\n")
+    by_units.check(["systemctl", "daemon-reload"])
+    by_units.check(["systemctl", "start", *lost, "found.service", "due.timer"])
+    by_units.check(f"cd {ETC} && rm gone.service && ln -sf /dev/null masked.service && echo '[Service]' > odd.service")
+    by_units.check(["systemctl", "daemon-reload"])
+    try:
+        found = origins(by_units)
+        run, text, variables = adopted(by_units, tmp_path)
+        assert SECRET not in text + run.output
+        told = {mark["subject"]: mark["text"] for mark in found["marks"] if mark["subject"] in lost}
+        expected = dict.fromkeys(lost, f"It runs as shop, in /opt/shop: {VENV}/bin/python -c")
+        assert {name: text for name, text in expected.items() if text in told.get(name, "")} == expected, found["marks"]
+        services = {service["name"]: service for service in variables["stability_services"]}
+        assert not {name.partition(".")[0] for name in lost} & services.keys()
+        assert services["due"]["on_calendar"] == ["weekly"]
+        assert services["found"]["virtualenv"] == VENV and "restart_sec" not in services["found"]
+    finally:
+        by_units.check(
+            f"systemctl stop {' '.join(lost)} found.service due.timer; cd {ETC} && rm -rf masked.service odd.service "
+            "found.service due.service due.timer due.timer.d; systemctl daemon-reload; systemctl reset-failed"
+        )
+
+
 def test_programs_of_supervisord_are_moved_in(host, tmp_path):
     """It runs, with a file that is not at the usual place."""
     host.put("/opt/super/supervisord.conf", SUPERVISORD)
@@ -325,14 +365,23 @@ def test_lines_of_crontabs_are_moved_in(host, tmp_path):
     host.put("/etc/cron.d/read.not", CRONTAB)
     host.put("/var/spool/cron/crontabs/shop", USERS_CRONTAB, 0o600)
     host.put("/etc/cron.daily/tidy", "#!/usr/bin/python3\n", 0o755)
+    host.put("/opt/shop/due.py", "#!/usr/bin/python3\n", 0o755)
+    host.put("/opt/shop/due.sh", "#!/bin/sh\ncd /opt/shop && ./due.py\n", 0o755)
     try:
         _run, text, variables = adopted(host, tmp_path)
         found = origins(host)
         lines = {origin: name for name, origin in found["origins"].items() if "/cron" in origin}
-        assert set(lines) == {*(f"/etc/cron.d/shop:{line}" for line in (5, 6, 7)), "/var/spool/cron/crontabs/shop:1"}
+        assert set(lines) == {
+            *(f"/etc/cron.d/shop:{line}" for line in (5, 6, 7, 10)),
+            "/var/spool/cron/crontabs/shop:1",
+        }
         assert SECRET not in text
         subjects = {mark["subject"] for mark in found["marks"]}
-        assert {"/etc/cron.d/shop:8", "/etc/cron.daily/tidy"} <= subjects
+        assert {*(f"/etc/cron.d/shop:{line}" for line in (8, 11, 12)), "/etc/cron.daily/tidy"} <= subjects
+        # What every release brings itself needs nobody to decide anything.
+        assert not [
+            name for name in subjects if name.startswith(("/etc/crontab", "/etc/cron.d/")) and "shop" not in name
+        ]
         services = {service["name"]: service for service in variables["stability_services"]}
         assert services[lines["/etc/cron.d/shop:5"]]["exec_start"] == [
             f"{VENV}/bin/python",
@@ -342,6 +391,8 @@ def test_lines_of_crontabs_are_moved_in(host, tmp_path):
         ]
         assert services[lines["/etc/cron.d/shop:5"]]["virtualenv"] == VENV
         assert services[lines["/var/spool/cron/crontabs/shop:1"]]["working_directory"] == "/var/lib/shop"
+        in_shell = services[lines["/etc/cron.d/shop:10"]]["exec_start"]
+        assert in_shell == ["/bin/sh", "-c", "cd /opt/shop && flock -n /tmp/due ./due.py --all | cat"]
         files, _result = predicted(host, variables)
         assert {f"{name}.timer" for name in lines.values()} <= set(files)
         for origin, name in lines.items():
@@ -349,7 +400,9 @@ def test_lines_of_crontabs_are_moved_in(host, tmp_path):
             schedule = "0 0 * * *" if line.startswith("@daily") else " ".join(line.split()[:5])
             assert_same_times(host, schedule, services[name]["on_calendar"])
     finally:
-        host.check("rm /etc/cron.d/shop /etc/cron.d/read.not /var/spool/cron/crontabs/shop /etc/cron.daily/tidy")
+        host.check(
+            "rm /etc/cron.d/shop /etc/cron.d/read.not /var/spool/cron/crontabs/shop /etc/cron.daily/tidy /opt/shop/due.*"
+        )
 
 
 def assert_same_times(host, schedule, expressions):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +19,6 @@ from ansible_collections.stability.baseline.plugins.module_utils.adopt_unit_text
     words_in,
 )
 from ansible_collections.stability.baseline.plugins.module_utils.adopt_units import services_of
-from ansible_collections.stability.baseline.plugins.module_utils.adopt_wrapped import Wrapped, python_below
 from ansible_collections.stability.baseline.plugins.module_utils.audit_model import Unit, UnitFile
 from ansible_collections.stability.baseline.plugins.module_utils.quoting import command_line
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
@@ -44,9 +43,7 @@ def timer(text: str, name: str = "api.timer", active: bool = True, enabled: bool
 
 
 def item(one: Unit, *timers: Timer) -> Item:
-    one = Unit(
-        one.name, one.properties, one.files, triggers={each.name: "enabled" for each in timers}, programs=one.programs
-    )
+    one = replace(one, triggers={each.name: "enabled" for each in timers})
     found = services_of([one], {each.name: each for each in timers}, {})
     assert (len(found.items), found.marks) == (1, [])
     return found.items[0]
@@ -142,6 +139,9 @@ def test_every_list_that_the_baseline_writes_is_read_back(arguments: list[str]) 
         ("SyslogIdentifier=api\nOOMPolicy=stop\nEnvironment=PYTHONUNBUFFERED=1\n[Unit]\nDescription=api\n", {}),
         ("[Install]\nWantedBy=multi-user.target\n", {}),
         ("[Install]\nWantedBy=web.target\n", {"wanted_by": ["web.target"]}),
+        ("[Install]\nWantedBy='web.target' \"a\\x2db.target\"\n", {"wanted_by": ["web.target", "a\\x2db.target"]}),
+        ("Restart=always\nRestartSec=infinity\n", {}),
+        ("RestartPreventExitStatus=3 4\n", {"directives": {"Service": {"RestartPreventExitStatus": "3 4"}}}),
         ("Type=notify\nWatchdogSec=30\n", {"type": "notify", "watchdog_sec": "30"}),
         ("Restart=on-failure\nRestartSec=100ms\n", {"restart": "on-failure", "restart_sec": "100ms"}),
         (
@@ -216,6 +216,8 @@ def test_what_the_baseline_does_is_left_out_and_all_else_is_kept(text: str, expe
         ("Type=oneshot\n", "it is done at once and has no timer"),
         ("Restart=on-failure\n", "restart: on-failure is what the unit says"),
         ("StandardError=null\n", "StandardError of the unit"),
+        ("RestartSec=infinity\n", "RestartSec=infinity is left out: it would never come back; now it does after 5s"),
+        ("RestartPreventExitStatus=3\nRestartPreventExitStatus=4\n", "RestartPreventExitStatus=3 4 keeps it down"),
         ("DynamicUser=yes\n", "DynamicUser=yes: a run makes a user"),
         ("StartLimitBurst=3\n", "the start limit of the unit can end it for good"),
         ("[X-Ours]\na=b\n", "the section X-Ours is left out"),
@@ -313,75 +315,6 @@ def test_a_timer_without_a_calendar_stays_as_it_is():
     assert found.items == [] and "at no times of a calendar" in found.marks[0].text
 
 
-def process(proc: Path, pid: int, parent: int, program: str, *argv: str) -> None:
-    folder = proc / str(pid)
-    folder.mkdir(parents=True)
-    (folder / "exe").symlink_to(program)
-    (folder / "cwd").symlink_to("/srv")
-    (folder / "cmdline").write_text("".join(f"{word}\0" for word in argv))
-    (folder / "stat").write_text(f"{pid} (a) b) S {parent} {'0 ' * 20}\n")
-
-
-@pytest.mark.parametrize(
-    ("programs", "expected"),
-    [
-        ({10: (1, "/usr/bin/dash"), 11: (10, "/usr/bin/python3.11")}, ("dash", 1)),
-        ({10: (1, "/usr/bin/bash"), 11: (10, "/usr/bin/timeout"), 12: (11, "/v/bin/python3")}, ("bash", 1)),
-        ({10: (1, "/usr/bin/sudo"), 11: (10, "/usr/bin/python3.11"), 12: (11, "/usr/bin/python3.11")}, ("sudo", 1)),
-        ({10: (1, "/bin/sh"), 11: (10, "/usr/bin/python3"), 12: (10, "/usr/bin/python3")}, ("sh", 2)),
-        ({10: (1, "/usr/bin/python3"), 11: (10, "/usr/bin/python3")}, None),
-        ({10: (1, "/usr/bin/node"), 11: (10, "/usr/bin/python3")}, None),
-        ({10: (1, "/bin/sh"), 11: (10, "/usr/bin/node"), 12: (11, "/usr/bin/python3")}, None),
-        ({10: (1, "/bin/sh"), 11: (1, "/usr/bin/python3")}, None),
-        ({10: (1, "/bin/sh"), 11: (10, "/bin/sleep")}, None),
-    ],
-)
-def test_a_python_that_another_program_waits_for(
-    programs: dict[int, tuple[int, str]], expected: object, tmp_path: Path
-) -> None:
-    for pid, (parent, program) in programs.items():
-        process(tmp_path, pid, parent, program, program, "x")
-    found = python_below(10, [*programs, 99], str(tmp_path))
-    assert (found and (found.wrapper, found.count)) == expected
-    assert found is None or (found.argv[1], found.directory) == ("x", "/srv")
-
-
-LIVE = ("/usr/bin/python3", "-m", "shop", "--token", "hunter2")
-STAYS = "sh stays between systemd and Python, and signals to the main process do not reach Python: "
-
-
-@pytest.mark.parametrize(
-    ("script", "live", "expected"),
-    [
-        ("cd {here}\n{run}\n", LIVE, {"working_directory": "{here}"}),
-        ("export MODE=x\ncd {here}\n{run}\n", LIVE, {"working_directory": "{here}", "environment": {"MODE": "x"}}),
-        ("cd {here}\npython3 -m shop --token hunter2\n", ("python3", *LIVE[1:]), {"working_directory": "{here}"}),
-        ("cd {here}\nulimit -n 9\n{run}\n", LIVE, None),
-        ("cd {here}\n{run} > /var/log/x\n", LIVE, None),
-        ("cd {here}\n{run}\n", ("/usr/bin/python3.11", *LIVE[1:]), None),
-        ("cd {here}\n{run} --other\n", LIVE, None),
-        ("cd /\n{run}\n", LIVE, None),
-    ],
-)
-def test_a_shell_is_left_out_where_that_is_the_same(
-    script: str, live: tuple[str, ...], expected: dict[str, Any] | None, tmp_path: Path
-) -> None:
-    path = tmp_path / "run.sh"
-    path.write_text("#!/bin/sh\n" + script.format(here=tmp_path, run=" ".join(LIVE)))
-    one = unit(f"[Service]\nUser=api\nExecStart={path}\n")
-    (found,) = services_of([one], {}, {}, {one.name: Wrapped("sh", live, str(tmp_path))}).items
-    parse_services([found.values])
-    assert "hunter2" not in str((found.values, found.marks))
-    (told,) = (mark for mark in found.marks if mark.startswith(STAYS))
-    if expected is None:
-        assert found.values["exec_start"] == [str(path)] and " write what it starts (" in told
-        return
-    assert found.values["exec_start"] == ["/usr/bin/python3", *LIVE[1:4], "{{ vault_api_token }}"]
-    assert told == f"{STAYS}what it starts is exec_start now, in place of {path}"
-    written = {key: found.values[key] for key in expected}
-    assert str(written) == str(expected).replace("{here}", str(tmp_path))
-
-
 def test_instances_are_one_item():
     text = "[Service]\nUser=api\nExecStart=/opt/api/run %i\nWorkingDirectory=/srv/%i\n"
     members = [unit(text, f"w@{name}.service") for name in ("a", "b")]
@@ -473,6 +406,7 @@ def test_drop_ins_are_taken_over_and_told():
     [
         (unit(f"{HEADER}[Service]\nExecStart=/a\n"), "it is of the baseline already"),
         (Unit("run-1.service", RUNNING), "there is no unit file"),
+        (unit("", FragmentPath=f"{ETC}/gone/api.service"), "there is no unit file"),
         (unit("", folder="/run/systemd/generator.late"), "it is made anew at each boot"),
     ],
 )
