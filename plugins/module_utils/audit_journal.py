@@ -17,6 +17,7 @@ from . import values as v
 from .audit_model import Finding
 from .journal_config import Configuration, read_configuration
 from .journal_storage import STORED, VOLATILE, machine_id, process_start
+from .shown_lists import members_of
 
 SUBJECT = "systemd-journald.service"
 #: systemd.journal-fields(7): the message with which journald says that it has dropped messages of a unit.
@@ -135,7 +136,7 @@ def read_journal_state(version: int) -> Journal:
     if drops:
         states = systemd.show(list(dict.fromkeys((SUBJECT, *(drop.unit for drop in drops)))), _PROPERTIES)
         limits = _limits(states[SUBJECT], version)
-        files = {unit: [state["FragmentPath"], *state["DropInPaths"].split()] for unit, state in states.items()}
+        files = {unit: [state["FragmentPath"], *members_of(state["DropInPaths"])] for unit, state in states.items()}
         since = {unit: since_of(state, limits, _changed(files[unit])) for unit, state in states.items()}
         for drop in drops:
             if drop.moment >= since[drop.unit]:
