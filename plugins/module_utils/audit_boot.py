@@ -8,19 +8,35 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from . import systemd_host as systemd
+from .shown_lists import members_of
 from .unit_state import OTHER_FOLDERS, UNIT_FOLDER
 
 #: What a boot starts, with all that it pulls in (bootup(7)).
 DEFAULT = "default.target"
 #: Properties that name the units which pull in a unit; systemd before 249 has no ``UpheldBy``.
-REVERSE = ("WantedBy", "RequiredBy", "UpheldBy")
+REVERSE = ("WantedBy", "RequiredBy", "BoundBy", "UpheldBy")
 #: What devices start when they are there (systemd.special(7)), beside what their own units pull in.
 _OF_DEVICES = ("bluetooth.target", "printer.target", "smartcard.target", "sound.target", "usb-gadget.target")
 #: Where ``systemctl enable`` and packages put links (systemd.unit(5), "Unit File Load Path").
 _FOLDERS = (UNIT_FOLDER, *OTHER_FOLDERS)
+#: Where ``systemctl enable --runtime`` puts them: a reboot takes this folder away.
+_FLEETING = "/run/systemd/system"
 _KINDS = ("wants", "requires", "upholds")
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What the next boot makes of units.
+
+    ``stranded`` are those that only such units would start which no boot reaches, with the names of these, ``pulled_in`` those
+    that something starts, whether they are enabled or not.
+    """
+
+    stranded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pulled_in: frozenset[str] = frozenset()
 
 
 def _pulled_in() -> set[str]:
@@ -61,14 +77,27 @@ def stranded_of(
     }
 
 
-def read_stranded(states: Mapping[str, systemd.UnitState]) -> dict[str, tuple[str, ...]]:
-    """Return what :func:`stranded_of` says of units; ``states`` has the properties of each, and those of :data:`DEFAULT`."""
-    pulled_in = _pulled_in()
-    if not pulled_in:
-        return {}
-    links = linked_into()
-    into = {
-        unit: {*links.get(unit, ()), *(name for key in REVERSE for name in state.get(key, "").split())}
-        for unit, state in states.items()
-    }
-    return stranded_of(into, pulled_in, states[DEFAULT].get("Id", DEFAULT))
+def boot_of(
+    into: Mapping[str, Collection[str]], fleeting: Collection[str], reached: Collection[str], default: str
+) -> Boot:
+    """Return what the next boot makes of units.
+
+    ``into`` are the units that would start each at the next boot, ``fleeting`` those that only links into others would start which
+    are there for this boot alone, ``reached`` those that the default target pulls in, ``default`` its own name. Where systemd does not say what that is, what
+    would start a unit counts as there.
+    """
+    lasting = set(reached) - set(fleeting)
+    stranded = stranded_of(into, lasting, default) if reached else {}
+    return Boot(stranded, frozenset(one for one in into if (into[one] or one in lasting) and one not in stranded))
+
+
+def read_boot(states: Mapping[str, systemd.UnitState]) -> Boot:
+    """Return what :func:`boot_of` says of units; ``states`` has the properties of each, and those of :data:`DEFAULT`."""
+    links, fleeting = linked_into(one for one in _FOLDERS if one != _FLEETING), linked_into([_FLEETING])
+    into = {}
+    for unit, state in states.items():
+        lasting = links.get(unit, set())
+        shown = {name for key in REVERSE for name in members_of(state.get(key, ""))}
+        into[unit] = lasting | (shown - fleeting.get(unit, set()))
+    alone = {unit for unit in fleeting if not (links.get(unit) or into.get(unit))}
+    return boot_of(into, alone, _pulled_in(), states[DEFAULT].get("Id", DEFAULT))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from .audit_rules import BY_ID
+from .problems import InvalidInput
+from .services import parse_services
 from .unit_files import HEADER
 from .unit_names import DROP_IN
 
@@ -63,6 +65,12 @@ class UnitFile:
         return self.path.endswith(f"/{DROP_IN}") and self.text.startswith(HEADER)
 
 
+#: Why a unit cannot be started, by its ``LoadState=``.
+_TROUBLES = {"not-found": "its unit file is gone (LoadState=not-found)", "masked": "it is masked (LoadState=masked)"}
+#: What the item of a service of ours has beside what mends it, as far as every one must have it.
+_ELSE = {"user": "root", "exec_start": ["/bin/true"]}
+
+
 @dataclass(frozen=True)
 class Unit:
     """A service unit as it is in effect.
@@ -72,7 +80,9 @@ class Unit:
     times that systemd has restarted it within :data:`RECENTLY`, ``unloaded`` the drop-ins on the disk that systemd does not know, or
     knows and are gone, ``programs`` what its ``ExecStart=`` lines start, ``stranded`` which of itself and its triggers only such
     units would start that no boot reaches, with the names of these, ``commands`` its ``ExecStart=`` lines as systemd shows them,
-    without quotes.
+    without quotes, ``pulled_in`` which of itself and its triggers something starts at the next boot, enabled or not,
+    ``is_connection`` whether it stands for the instances that a socket with ``Accept=yes`` starts, one for each connection,
+    ``is_gone`` whether its unit file is not there any more, though systemd has it in memory.
     """
 
     name: str
@@ -86,6 +96,19 @@ class Unit:
     programs: tuple[str, ...] = ()
     stranded: Mapping[str, Sequence[str]] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
+    pulled_in: frozenset[str] = frozenset()
+    is_connection: bool = False
+    is_gone: bool = False
+
+    @property
+    def trouble(self) -> str:
+        """Why systemd cannot start it as it is now; empty where it can."""
+        loaded = self.properties.get("LoadState", "loaded")
+        if loaded in _TROUBLES:
+            return _TROUBLES[loaded]
+        if loaded != "loaded":
+            return f"its unit file cannot be loaded (LoadState={loaded})"
+        return f"its unit file {self.properties.get('FragmentPath')} is gone" if self.is_gone else ""
 
     @property
     def is_job(self) -> bool:
@@ -95,9 +118,16 @@ class Unit:
         )
 
     @property
+    def is_triggered(self) -> bool:
+        """Whether it runs once for each event: a change of a path that alone starts it, or a connection (:func:`~.drop_ins.policy_for`)."""
+        by_path = any(name.endswith(".path") for name in self.triggers)
+        enabled = self.properties.get("UnitFileState", "").startswith("enabled")
+        return self.is_connection or (by_path and not enabled and self.properties.get("RemainAfterExit") != "yes")
+
+    @property
     def is_daemon(self) -> bool:
         """Whether it is meant to run on and on."""
-        return self.properties.get("Type") != "oneshot" and not self.is_job
+        return self.properties.get("Type") != "oneshot" and not (self.is_job or self.is_triggered)
 
     @property
     def is_up(self) -> bool:
@@ -107,7 +137,7 @@ class Unit:
     @property
     def is_ours(self) -> bool:
         """Whether its unit file is one that the baseline wrote."""
-        return bool(self.files) and self.files[0].text.startswith(HEADER)
+        return bool(self.files) and self.files[0].text.startswith(HEADER) and not self.files[0].is_our_drop_in
 
     @property
     def service(self) -> str:
@@ -117,14 +147,21 @@ class Unit:
     def entry(self, **keys: Any) -> Optional[dict[str, Any]]:
         """Return the lines of ``stability_services`` that mend it; over somebody else's unit that is a drop-in.
 
-        There are none for an instance of somebody else's template, and for somebody else's job, over which a drop-in has no retries.
+        There are none where an apply would refuse them: for a name that no service may have, an instance of somebody else's
+        template, somebody else's job, over which a drop-in has no retries, and a unit that systemd cannot start as it is.
         """
-        template, instance, _rest = self.service.partition("@")
-        if self.is_ours:
-            return {"stability_services": [{"name": template + instance, **keys}]}
-        if instance or "retries" in keys:
+        if self.trouble or self.properties.get("UnitFileState") == "transient":
             return None
-        return {"stability_services": [{"name": self.service, "drop_in": True, **keys}]}
+        template, instance, _rest = self.service.partition("@")
+        item = (
+            {"name": template + instance, **keys} if self.is_ours else {"name": self.service, "drop_in": True, **keys}
+        )
+        whole = {**_ELSE, **({"on_calendar": ["daily"]} if self.is_job else {}), **item} if self.is_ours else item
+        try:
+            parse_services([whole])
+        except InvalidInput:
+            return None
+        return {"stability_services": [item]}
 
 
 #: Seconds that count as now where a crash loop is looked for.

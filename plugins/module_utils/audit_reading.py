@@ -16,15 +16,17 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from . import systemd_host as systemd
-from .audit_boot import DEFAULT, REVERSE, read_stranded
+from .audit_boot import DEFAULT, REVERSE, Boot, read_boot
 from .audit_model import RECENTLY, Unit, UnitFile
 from .audit_processes import is_python, members, pythons_below, read_main_process, runs_python, watch_workers
-from .unit_names import template_of
+from .shown_lists import members_of
+from .unit_names import is_instance, template_of
 from .unit_state import OTHER_FOLDERS, UNIT_FOLDER
 
 PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "MainPID", "NRestarts"),
-    *("Restart", "RestartUSec", "StartLimitIntervalUSec", "StartLimitBurst", "User", "WorkingDirectory"),
+    *("Restart", "RestartUSec", "RestartPreventExitStatus", "StartLimitIntervalUSec", "StartLimitBurst"),
+    *("User", "WorkingDirectory"),
     *("NeedDaemonReload", "FragmentPath", "DropInPaths", "UnitFileState", *REVERSE),
     *("TriggeredBy", "StandardOutput", "StandardError", "MemoryMax", "MemoryHigh", "MemoryCurrent", "ControlGroup"),
 )
@@ -41,6 +43,9 @@ _PROGRAM = re.compile(
 #: A unit that every host with systemd has, and that has a program.
 _WITH_PROGRAM = "systemd-journald.service"
 _ID = re.compile(r"^Id=.*$", re.MULTILINE)
+#: Where nothing of the unit is in memory but what runs of it (systemd.unit(5), ``LoadState=``).
+_WITHOUT_FILE = ("not-found", "masked")
+_UP = ("active", "activating", "reloading")
 
 
 @dataclass
@@ -93,15 +98,15 @@ def _programs(units: Sequence[str]) -> dict[str, list[Started]]:
     return {unit: _programs([unit])[unit] for unit in units}
 
 
-def _is_python_service(state: systemd.UnitState, programs: Iterable[Started]) -> bool:
+def is_python_service(state: systemd.UnitState, programs: Iterable[Started]) -> bool:
     """Whether the main process is a Python or a shell that has started one, or where none runs, what would be started is one.
 
     What runs one command after the other (``oneshot``) would be a Python service at some times, and at others not.
     """
-    if state["LoadState"] != "loaded":
-        return False
     pid = int(state.get("MainPID") or 0)
     running = runs_python(pid) if pid else None
+    if running is None and state["LoadState"] in _WITHOUT_FILE:
+        return False
     if running is False and state.get("Type") != "oneshot":
         return bool(pythons_below(pid, members(state.get("ControlGroup", ""))))
     if running is not None:
@@ -115,9 +120,25 @@ def _file(path: str, now: float) -> UnitFile | None:
     return None
 
 
+def paths_of(state: systemd.UnitState) -> list[str]:
+    """Return the paths of a unit's files: its unit file, if it has one, and its drop-ins in their order."""
+    return [path for path in (state.get("FragmentPath", ""), *members_of(state.get("DropInPaths", ""))) if path]
+
+
+def is_missing(path: str) -> bool:
+    """Whether nothing is at a path; what may not be seen is not missing."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return isinstance(error, (FileNotFoundError, NotADirectoryError))
+    return False
+
+
 def _files(state: systemd.UnitState, now: float) -> tuple[UnitFile, ...]:
-    paths = [state.get("FragmentPath", ""), *state.get("DropInPaths", "").split()]
-    found = (_file(path, now) for path in paths if path)
+    if state["LoadState"] in _WITHOUT_FILE:
+        # What masks a unit is a link to /dev/null, or an empty file.
+        return ()
+    found = (_file(path, now) for path in paths_of(state))
     return tuple(file for file in found if file is not None)
 
 
@@ -134,7 +155,8 @@ def _unloaded(state: systemd.UnitState, unit: str) -> tuple[str, ...]:
             for file in os.listdir(folder):
                 if file.endswith(".conf"):
                     effective.setdefault(file, f"{folder}/{file}")
-    loaded = {path for path in state.get("DropInPaths", "").split() if any(f"/{name}.d/" in path for name in names)}
+    shown = members_of(state.get("DropInPaths", ""))
+    loaded = {path for path in shown if any(f"/{name}.d/" in path for name in names)}
     return tuple(sorted(loaded ^ set(effective.values())))
 
 
@@ -163,28 +185,93 @@ def _scheduled_restarts() -> dict[str, int]:
     return counts
 
 
-def diagnostics_of(printed: str, units: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return the lines of ``systemd-analyze verify`` by the unit that they speak of, by its name or the path of a file of it."""
+def diagnostics_of(printed: str, units: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the lines of ``systemd-analyze verify`` by the unit that they speak of, by its name or the path of a file of it.
+
+    ``units`` has the paths of the files of each. A file may be of several: that of a template, a drop-in for all of a prefix.
+    """
     found: dict[str, list[str]] = {unit: [] for unit in units}
-    for line in printed.split("\n"):
-        for unit, lines in found.items():
-            if line.startswith(f"{unit}:") or f"/{unit}:" in line or f"/{unit}.d/" in line.partition(": ")[0]:
-                lines.append(line.strip())
-                break
+    for line in map(str.strip, printed.split("\n")):
+        for unit, paths in units.items():
+            own = (f"{unit}:", *(f"{path}:" for path in paths))
+            # A drop-in that is not loaded yet.
+            if line.startswith(own) or f"/{unit}:" in line or f"/{unit}.d/" in line.partition(": ")[0]:
+                found[unit].append(line)
     return {unit: tuple(dict.fromkeys(lines)) for unit, lines in found.items()}
 
 
-def _diagnostics(units: Sequence[str], version: int) -> dict[str, tuple[str, ...]]:
-    if not units:
+def verifiable(unit: str) -> str:
+    """Return the name under which systemd-analyze(1) looks at a unit; empty for none.
+
+    It takes what follows a colon for another name of the unit, and then looks at no unit at all. Of an instance, all but its own
+    drop-ins are those of its template.
+    """
+    return next((name for name in (unit, template_of(unit)) if ":" not in name), "")
+
+
+def _diagnostics(
+    states: Mapping[str, systemd.UnitState], version: int, unseen: list[str]
+) -> dict[str, tuple[str, ...]]:
+    known = {unit: paths_of(state) for unit, state in states.items() if state["LoadState"] not in _WITHOUT_FILE}
+    names = list(dict.fromkeys(filter(None, map(verifiable, known))))
+    unseen += [
+        f"what systemd-analyze says of {unit} (it takes no name with a colon)" for unit in known if not verifiable(unit)
+    ]
+    if not names:
         return {}
     options = ["--recursive-errors=no"] if version >= systemd.RECURSIVE_ERRORS else []
-    return diagnostics_of(systemd.run(["systemd-analyze", "verify", "--man=no", *options, *units]).stderr, units)
+    done = systemd.run(["systemd-analyze", "verify", "--man=no", *options, "--", *names])
+    return diagnostics_of(done.stderr, known)
 
 
 def _triggers(states: Mapping[str, systemd.UnitState]) -> dict[str, systemd.UnitState]:
     """Return what triggers the units, and beside it the default target, in one question."""
-    names = sorted({name for state in states.values() for name in state.get("TriggeredBy", "").split()})
-    return systemd.show([*names, DEFAULT], ("Id", "UnitFileState", *REVERSE))
+    names = sorted({name for state in states.values() for name in members_of(state.get("TriggeredBy", ""))})
+    return systemd.show([*names, DEFAULT], ("Id", "UnitFileState", "Accept", *REVERSE))
+
+
+@dataclass(frozen=True)
+class _Host:
+    """What is read once for all units."""
+
+    programs: Mapping[str, Sequence[Started]]
+    triggers: Mapping[str, systemd.UnitState]
+    restarts: Mapping[str, int]
+    boot: Boot
+    diagnostics: Mapping[str, tuple[str, ...]]
+
+
+def present(states: Mapping[str, systemd.UnitState], unseen: list[str]) -> dict[str, systemd.UnitState]:
+    """Return the units of which there is anything to be judged: a file, or what runs without one."""
+    found = {}
+    for unit, state in states.items():
+        if state["LoadState"] not in _WITHOUT_FILE or state.get("ActiveState") in _UP:
+            found[unit] = state
+        elif state["LoadState"] == "masked":
+            unseen.append(f"{unit} (it is masked, and does not run)")
+        else:
+            unseen.append(f"{unit} (there is no such unit)")
+    return found
+
+
+def without_further_connections(
+    states: Mapping[str, systemd.UnitState], triggers: Mapping[str, systemd.UnitState]
+) -> dict[str, systemd.UnitState]:
+    """Return the units with one connection of each socket: all of them come from one template, and go again."""
+    found, templates = {}, set()
+    for unit, state in states.items():
+        template = template_of(unit)
+        if _is_connection(unit, state, triggers):
+            if template in templates:
+                continue
+            templates.add(template)
+        found[unit] = state
+    return found
+
+
+def _is_connection(unit: str, state: systemd.UnitState, triggers: Mapping[str, systemd.UnitState]) -> bool:
+    by = members_of(state.get("TriggeredBy", ""))
+    return is_instance(unit) and any(triggers[name].get("Accept") == "yes" for name in by)
 
 
 def read_units(named: Sequence[str], version: int) -> Read:
@@ -192,33 +279,49 @@ def read_units(named: Sequence[str], version: int) -> Read:
 
     Raises :class:`~.systemd_host.HostError` when systemd does not answer.
     """
+    read = Read()
     states = systemd.show(list(named) or _loaded(), PROPERTIES)
     programs = _programs(list(states))
     if not named:
-        states = {unit: state for unit, state in states.items() if _is_python_service(state, programs[unit])}
-    states = {unit: state for unit, state in states.items() if state["LoadState"] != "not-found"}
-    triggers, restarts = _triggers(states), _scheduled_restarts()
-    stranded = read_stranded({**triggers, **states})
-    diagnostics = _diagnostics(list(states), version)
-    read = Read()
+        states = {unit: state for unit, state in states.items() if is_python_service(state, programs[unit])}
+    states = present(states, read.unseen)
+    triggers = _triggers(states)
+    states = without_further_connections(states, triggers)
+    boot, restarts = read_boot({**triggers, **states}), _scheduled_restarts()
+    host = _Host(programs, triggers, restarts, boot, _diagnostics(states, version, read.unseen))
     if os.geteuid() and not _may_read_journal():
         read.unseen.append("restarts, and messages that were dropped (the journal may not be read)")
-    for unit, state in states.items():
-        pid = int(state.get("MainPID") or 0)
-        process = read_main_process(pid, members(state.get("ControlGroup", ""))) if pid else None
-        if process is not None and process.variables is None:
-            why = "more rights are needed" if os.geteuid() else "a title has taken its place"
-            read.unseen.append(f"the environment of the process of {unit} ({why})")
-        own = {name: triggers[name]["UnitFileState"] for name in state.get("TriggeredBy", "").split()}
-        # Right after the process, so that both ages are of the same moment.
-        files, unloaded = _files(state, time.time()), _unloaded(state, unit)
-        counted = restarts.get(unit, 0)
-        started, shown = tuple(one.program for one in programs[unit]), tuple(one.shown for one in programs[unit])
-        lost = {name: stranded[name] for name in (unit, *own) if name in stranded}
-        found = Unit(unit, state, files, diagnostics[unit], own, process, counted, unloaded, started, lost, shown)
-        read.units.append(found)
-    read.units = _with_deaths(read.units)
+    read.units = _with_deaths([_unit(unit, state, host, read.unseen) for unit, state in states.items()])
     return read
+
+
+def _unit(unit: str, state: systemd.UnitState, host: _Host, unseen: list[str]) -> Unit:
+    pid = int(state.get("MainPID") or 0)
+    process = read_main_process(pid, members(state.get("ControlGroup", ""))) if pid else None
+    connection = _is_connection(unit, state, host.triggers)
+    name = template_of(unit) if connection else unit
+    if process is not None and process.variables is None:
+        why = "more rights are needed" if os.geteuid() else "a title has taken its place"
+        unseen.append(f"the environment of the process of {name} ({why})")
+    own = {one: host.triggers[one]["UnitFileState"] for one in members_of(state.get("TriggeredBy", ""))}
+    fragment = state.get("FragmentPath", "")
+    return Unit(
+        name,
+        state,
+        # Right after the process, so that both ages are of the same moment.
+        _files(state, time.time()),
+        host.diagnostics.get(unit, ()),
+        own,
+        process,
+        host.restarts.get(unit, 0),
+        _unloaded(state, unit),
+        tuple(one.program for one in host.programs[unit]),
+        {one: host.boot.stranded[one] for one in (unit, *own) if one in host.boot.stranded},
+        tuple(one.shown for one in host.programs[unit]),
+        frozenset(one for one in (unit, *own) if one in host.boot.pulled_in),
+        connection,
+        bool(fragment) and is_missing(fragment),
+    )
 
 
 def _with_deaths(units: list[Unit]) -> list[Unit]:

@@ -46,9 +46,12 @@ RULES = (
         ERROR,
         "It does not come back after every end",
         "systemd restarts nothing by default, and on-failure ignores exit 0 and a SIGTERM from outside, with which servers end.",
-        "Restart= of the unit as systemd has merged it; a job is a unit that a timer starts and that does not stay up.",
+        "Restart=, RestartSec= and RestartPreventExitStatus= of the unit as systemd has merged them. A job is a unit that a timer starts "
+        "and that does not stay up; its retries have a bound where its start limit can act at its restart delay. What only a path starts, "
+        "and each connection of a socket, runs once for its event.",
         "A service ended nine ways under each Restart= (systemd 247, 252, 257, 262): only always brings it back after all of them.",
-        "restart: always for a daemon; for a job retries, or 0 where it must not run twice.",
+        "restart: always for a daemon, an empty RestartPreventExitStatus in directives, and a restart_sec that ends; for a job retries, or "
+        "0 where it must not run twice.",
         "A program that is meant to end, and that somebody starts by hand.",
     ),
     Rule(
@@ -76,7 +79,8 @@ RULES = (
         WARNING,
         "systemd ignores a directive",
         "A directive that is misspelt, in the wrong section or has a bad value is left out without an error.",
-        "Each line that systemd-analyze verify prints about the unit. Its exit status says nothing.",
+        "Each line that systemd-analyze verify prints about the unit or one of its files, those included that it has from its template, or "
+        "shares with all units of a prefix or of its type. Its exit status says nothing.",
         "StartLimitIntervalSec=0 in [Service] gives a warning in the journal, exit status 0, and the limit stays (systemd 252, 257, 262).",
         "Correct or remove the line.",
         "The unit file serves several versions of systemd, and the directive is for a newer one.",
@@ -86,7 +90,7 @@ RULES = (
         WARNING,
         "What runs is not what the unit says",
         "The next restart, planned or not, brings the changed unit into effect, at a time that nobody has chosen.",
-        "NeedDaemonReload=, and the times of the unit's files against the start of its process.",
+        "NeedDaemonReload=, LoadState=, and the times of the unit's files against the start of its process.",
         "A changed file takes effect with the daemon-reload and, for most directives, with the next start (systemd 247, 252, 257, 262).",
         "systemctl daemon-reload, and restart the unit when that suits.",
         "The change is meant for the next start.",
@@ -99,7 +103,7 @@ RULES = (
         "do not even count as restarts.",
         "Restarts that systemd has scheduled within ten minutes, until a process has run for a minute. Where the dead children of a "
         "main process have taken more than a fiftieth of its life in CPU time, its workers are watched for ten seconds: two deaths, or "
-        "one and none that is older than half a minute.",
+        "one and none that is older than half a minute. Retries of a job within its start limit are no loop.",
         "uvicorn with two workers that fail at their import stays active (running) with NRestarts=0 and goes on for ever.",
         "Look at its last records in the journal and mend what ends it.",
         "A program that starts a process of its own kind for each job, and many of them.",
@@ -109,11 +113,13 @@ RULES = (
         WARNING,
         "It does not come back after a reboot",
         "A unit that runs and is not enabled is gone after the next reboot.",
-        "UnitFileState= and WantedBy= of the unit, and of the timer, socket or path that starts it, and whether default.target pulls in, "
-        "over any number of steps, one of the units into which it is enabled.",
+        "LoadState= of the unit, UnitFileState= of it and of the timer, socket or path that starts it, and whether default.target pulls in, "
+        "over any number of steps, either of them or one of the units into which it is enabled. What is enabled for this boot alone, "
+        "static or indirect does not come back by itself.",
         "A reboot of a host with a started and not enabled unit, and with one that is enabled into multiuser.target: systemctl enable "
         "makes the link without a word, is-enabled says enabled, and it is not started (systemd 252).",
-        "enabled: true, and a target in wanted_by that a boot reaches.",
+        "enabled: true, and a target in wanted_by that a boot reaches. What is static needs an [Install] section, or a unit that wants it; "
+        "what is gone or masked its unit file.",
         "Something else starts it after a reboot.",
     ),
     Rule(

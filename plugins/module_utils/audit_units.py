@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Optional
+from typing import Any, Optional
 
 from . import python_command
 from . import values as v
-from .audit_boot import REVERSE
 from .audit_model import RECENTLY, Finding, Unit
 from .audit_processes import ENOUGH_DEATHS, WATCHED
 from .audit_rules import INFO
@@ -63,23 +62,52 @@ def _writes_no(unit: Unit) -> bool:
     return bool(written) and written[-1] == "no"
 
 
-def _is_bounded(unit: Unit) -> bool:
-    return (
-        int(unit.properties.get("StartLimitBurst") or 0) > 0
-        and seconds_of(unit.properties, "StartLimitIntervalUSec") > 0
-    )
+def _is_given_up(unit: Unit) -> bool:
+    """Whether so many starts as the start limit allows fit into its window, at the restart delay: else it never acts."""
+    limit, burst = seconds_of(unit.properties, "StartLimitIntervalUSec"), _burst(unit)
+    return limit > 0 and burst > 0 and burst * seconds_of(unit.properties, "RestartUSec") < limit
+
+
+def _burst(unit: Unit) -> int:
+    return int(unit.properties.get("StartLimitBurst") or 0)
+
+
+def _never_waits_out(unit: Unit) -> bool:
+    """Whether the restart delay has no end."""
+    return _restart(unit) != "no" and seconds_of(unit.properties, "RestartUSec") == float("inf")
 
 
 def comes_back(unit: Unit) -> Iterator[Finding]:
     """SB101."""
-    restart = _restart(unit)
     if unit.is_job:
-        fine = (restart == "on-failure" and _is_bounded(unit)) or (restart == "no" and _writes_no(unit))
-        if not fine:
-            bound = "" if restart == "no" or _is_bounded(unit) else " without a bound"
-            yield Finding("SB101", unit.name, f"Restart={restart}{bound}, of a job", unit.entry(retries=3))
-    elif unit.is_daemon and restart != "always":
-        yield Finding("SB101", unit.name, f"Restart={restart}", unit.entry(restart="always"))
+        yield from _job_comes_back(unit)
+    elif unit.is_daemon:
+        yield from _daemon_comes_back(unit)
+
+
+def _job_comes_back(unit: Unit) -> Iterator[Finding]:
+    restart = _restart(unit)
+    if _never_waits_out(unit):
+        mend = unit.entry(retries=3, restart_sec="1min")
+        yield Finding("SB101", unit.name, f"Restart={restart} at RestartSec=infinity, of a job", mend)
+    elif not ((restart == "on-failure" and _is_given_up(unit)) or (restart == "no" and _writes_no(unit))):
+        bound = "" if restart == "no" or _is_given_up(unit) else " without a bound"
+        yield Finding("SB101", unit.name, f"Restart={restart}{bound}, of a job", unit.entry(retries=3))
+
+
+def _daemon_comes_back(unit: Unit) -> Iterator[Finding]:
+    restart, prevented = _restart(unit), unit.properties.get("RestartPreventExitStatus", "")
+    seen = f"Restart={restart}"
+    keys: dict[str, Any] = {} if restart == "always" else {"restart": "always"}
+    if prevented:
+        seen += "" if restart == "no" else f", but for the ends of RestartPreventExitStatus={prevented}"
+        # An empty value takes out those of the files before.
+        keys["directives"] = {"Service": {"RestartPreventExitStatus": ""}}
+    if _never_waits_out(unit):
+        seen += ", at RestartSec=infinity"
+        keys["restart_sec"] = "5s"
+    if keys:
+        yield Finding("SB101", unit.name, seen, unit.entry(**keys))
 
 
 def waits(unit: Unit) -> Iterator[Finding]:
@@ -93,14 +121,9 @@ def waits(unit: Unit) -> Iterator[Finding]:
 
 def is_never_given_up(unit: Unit) -> Iterator[Finding]:
     """SB103; a limit that was turned off under its old name is only told."""
-    limit, burst = (
-        seconds_of(unit.properties, "StartLimitIntervalUSec"),
-        int(unit.properties.get("StartLimitBurst") or 0),
-    )
-    delay = seconds_of(unit.properties, "RestartUSec")
-    if unit.is_daemon and _restart(unit) != "no" and limit > 0 and burst > 0 and burst * delay < limit:
-        shown = unit.properties.get("StartLimitIntervalUSec")
-        seen = f"StartLimitBurst={burst} within StartLimitIntervalSec={shown}, at RestartSec={unit.properties.get('RestartUSec')}"
+    if unit.is_daemon and _restart(unit) != "no" and _is_given_up(unit):
+        shown, delay = (unit.properties.get(name) for name in ("StartLimitIntervalUSec", "RestartUSec"))
+        seen = f"StartLimitBurst={_burst(unit)} within StartLimitIntervalSec={shown}, at RestartSec={delay}"
         yield Finding("SB103", unit.name, seen, unit.entry(start_limit_interval_sec=0))
 
 
@@ -145,6 +168,10 @@ def is_understood(unit: Unit) -> Iterator[Finding]:
 
 def is_loaded(unit: Unit) -> Iterator[Finding]:
     """SB105."""
+    if unit.trouble:
+        if unit.is_up:
+            yield Finding("SB105", unit.name, f"it runs, and {unit.trouble}")
+        return
     if unit.properties.get("NeedDaemonReload") == "yes":
         yield Finding("SB105", unit.name, "a file of the unit has changed and is not loaded (NeedDaemonReload=yes)")
         return
@@ -162,7 +189,9 @@ def is_loaded(unit: Unit) -> Iterator[Finding]:
 def is_at_rest(unit: Unit) -> Iterator[Finding]:
     """SB106."""
     calm = unit.process is not None and unit.process.age_of_main > _CALM
-    if unit.restarts >= LOOP and not calm:
+    # What is meant to end is tried again until its start limit ends that.
+    bounded = not unit.is_daemon and _is_given_up(unit)
+    if unit.restarts >= LOOP and not (calm or bounded):
         seen = f"{unit.restarts} restarts within {RECENTLY // 60} minutes, and it says {unit.properties.get('ActiveState')}"
         yield Finding("SB106", unit.name, seen)
         return
@@ -179,31 +208,43 @@ def is_at_rest(unit: Unit) -> Iterator[Finding]:
         )
 
 
+def _starts_at_boot(unit: Unit, name: str, state: str) -> bool:
+    """Whether a boot starts the unit or a trigger of it, whose ``UnitFileState=`` is ``state``.
+
+    ``enabled-runtime`` is for this boot alone; ``static`` and ``indirect`` say that it cannot be enabled by itself.
+    """
+    return name not in unit.stranded and (state in ("enabled", "generated", "alias") or name in unit.pulled_in)
+
+
 def comes_back_after_a_reboot(unit: Unit) -> Iterator[Finding]:
     """SB107."""
-    state = unit.properties.get("UnitFileState", "")
-    enabled = state.startswith("enabled") or state in ("generated", "alias", "indirect")
-    pulled_in = any(unit.properties.get(name) for name in REVERSE)
-    by_itself = unit.name not in unit.stranded and (enabled or pulled_in)
-    started = any(
-        name not in unit.stranded and (one.startswith("enabled") or one in ("static", "generated"))
-        for name, one in unit.triggers.items()
-    )
-    if not (unit.is_up or unit.triggers) or by_itself or started:
+    if not (unit.is_up or unit.triggers):
         return
-    told = [f"{name} is {one or 'not there'}{_stranded(unit, name)}" for name, one in unit.triggers.items()]
-    seen = ", ".join(told) or f"it is {state or 'transient'}{_stranded(unit, unit.name)}"
-    mend = unit.entry(enabled=True)
-    if unit.stranded:
-        # Over somebody else's unit a drop-in has no say in this.
-        wanted_by = "timers.target" if unit.is_job else "multi-user.target"
-        mend = unit.entry(wanted_by=[wanted_by], enabled=True) if unit.is_ours else None
-    yield Finding("SB107", unit.name, seen, mend)
+    if unit.trouble:
+        yield Finding("SB107", unit.name, unit.trouble)
+        return
+    state = unit.properties.get("UnitFileState", "")
+    started = {unit.name: state, **unit.triggers}
+    if any(_starts_at_boot(unit, name, one) for name, one in started.items()):
+        return
+    told = [f"{name} is {_told(unit, name, one or 'not there')}" for name, one in unit.triggers.items()]
+    seen = ", ".join(told) or f"it is {_told(unit, unit.name, state or 'transient')}"
+    yield Finding("SB107", unit.name, seen, _mend_of_boot(unit, state))
 
 
-def _stranded(unit: Unit, name: str) -> str:
+def _mend_of_boot(unit: Unit, state: str) -> Optional[dict[str, Any]]:
+    if unit.is_ours:
+        wanted_by = {"wanted_by": ["timers.target" if unit.is_job else "multi-user.target"]} if unit.stranded else {}
+        return unit.entry(**wanted_by, enabled=True)
+    # Over somebody else's unit a drop-in has no say in what it is enabled into, and enables the service alone: not its timer.
+    return unit.entry(enabled=True) if state == "disabled" and not (unit.triggers or unit.stranded) else None
+
+
+def _told(unit: Unit, name: str, state: str) -> str:
     into = unit.stranded.get(name)
-    return f", and what would start it, {' or '.join(into)}, no boot reaches" if into else ""
+    if into:
+        return f"{state}, and what would start it, {' or '.join(into)}, no boot reaches"
+    return f"{state}, and nothing starts it at a boot" if state in ("static", "indirect") else state
 
 
 def speaks_to_the_journal(unit: Unit) -> Iterator[Finding]:
@@ -230,13 +271,15 @@ def is_unbuffered(unit: Unit) -> Iterator[Finding]:
     if process is None or process.variables is None:
         return
     command = python_command.parse(process.argv)
-    if "u" not in command.options and not command.is_set("PYTHONUNBUFFERED", process.variables):
-        yield Finding(
-            "SB202",
-            unit.name,
-            "the process has neither PYTHONUNBUFFERED nor -u",
-            unit.entry(environment={"PYTHONUNBUFFERED": "1"}),
-        )
+    if "u" in command.options or command.is_set("PYTHONUNBUFFERED", process.variables):
+        return
+    if command.ignores_variables:
+        option = min(command.options & {"E", "I"})
+        seen = f"the process has no -u, and under its option -{option} PYTHONUNBUFFERED has no effect"
+        yield Finding("SB202", unit.name, seen)
+        return
+    mend = unit.entry(environment={"PYTHONUNBUFFERED": "1"})
+    yield Finding("SB202", unit.name, "the process has neither PYTHONUNBUFFERED nor -u", mend)
 
 
 def is_capped(unit: Unit) -> Iterator[Finding]:
@@ -272,6 +315,11 @@ RULES: dict[str, Callable[[Unit], Iterator[Finding]]] = {
 }
 
 
+#: Rules about what stands in the files of a unit: where there are none, what systemd shows is what it has for any unit.
+_OF_FILES = ("SB101", "SB102", "SB103", "SB104", "SB304", "SB305")
+
+
 def judge(unit: Unit) -> list[Finding]:
     """Return everything that the rules find in a unit, in their order."""
-    return [finding for rule in RULES.values() for finding in rule(unit)]
+    without = _OF_FILES if unit.properties.get("LoadState") in ("not-found", "masked") else ()
+    return [finding for name, rule in RULES.items() if name not in without for finding in rule(unit)]

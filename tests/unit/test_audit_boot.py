@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils.audit_boot import linked_into, stranded_of
+from ansible_collections.stability.baseline.plugins.module_utils.audit_boot import boot_of, linked_into, stranded_of
 
 BOOT = {"default.target", "basic.target", "timers.target", "nginx.service", "linked.service"}
 
@@ -32,6 +32,31 @@ BOOT = {"default.target", "basic.target", "timers.target", "nginx.service", "lin
 )
 def test_units_that_no_boot_reaches(unit: str, into: tuple[str, ...], stranded: tuple[str, ...]) -> None:
     assert stranded_of({unit: into}, BOOT, "multi-user.target") == ({unit: stranded} if stranded else {})
+
+
+@pytest.mark.parametrize(
+    ("into", "fleeting", "stranded", "pulled_in"),
+    [
+        ({"a.timer": ()}, (), False, False),
+        ({"a.timer": ("timers.target",)}, (), False, True),
+        ({"a.timer": ("timer.target",)}, (), True, False),
+        # systemctl enable --runtime: systemd says that the target wants it, and the link goes with this boot.
+        ({"linked.service": ()}, ("linked.service",), False, False),
+        ({"linked.service": ()}, (), False, True),
+        ({"api.service": ("linked.service",)}, ("linked.service",), True, False),
+    ],
+)
+def test_what_a_boot_makes_of_a_unit(
+    into: dict[str, tuple[str, ...]], fleeting: tuple[str, ...], stranded: bool, pulled_in: bool
+) -> None:
+    (unit,) = into
+    boot = boot_of(into, fleeting, BOOT, "multi-user.target")
+    assert (unit in boot.stranded, unit in boot.pulled_in) == (stranded, pulled_in)
+
+
+def test_where_systemd_says_nothing_of_the_boot_nothing_is_stranded() -> None:
+    boot = boot_of({"api.service": ("multiuser.target",), "b.service": ()}, (), (), "multi-user.target")
+    assert (boot.stranded, boot.pulled_in) == ({}, {"api.service"})
 
 
 def test_links_say_what_a_unit_is_enabled_into(tmp_path: Path) -> None:

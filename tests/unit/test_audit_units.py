@@ -13,51 +13,8 @@ from ansible_collections.stability.baseline.plugins.module_utils.audit_model imp
 from ansible_collections.stability.baseline.plugins.module_utils.audit_rules import BY_ID, RULES
 from ansible_collections.stability.baseline.plugins.module_utils.audit_units import RULES as FUNCTIONS
 from ansible_collections.stability.baseline.plugins.module_utils.audit_units import judge
-from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
 from ansible_collections.stability.baseline.plugins.module_utils.unit_files import HEADER
-
-FILE = UnitFile("/etc/systemd/system/api.service", HEADER, age=7200)
-#: A daemon under the baseline, as systemctl(1) shows it.
-DAEMON = {
-    "Type": "exec",
-    "ActiveState": "active",
-    "Restart": "always",
-    "RestartUSec": "5s",
-    "StartLimitIntervalUSec": "0",
-    "StartLimitBurst": "5",
-    "NeedDaemonReload": "no",
-    "UnitFileState": "enabled",
-    "WantedBy": "multi-user.target",
-    "StandardOutput": "journal",
-    "StandardError": "journal",
-    "MemoryMax": "536870912",
-    "MemoryHigh": "infinity",
-    "MemoryCurrent": "104857600",
-}
-JOB = {
-    **DAEMON,
-    "Type": "oneshot",
-    "ActiveState": "inactive",
-    "Restart": "on-failure",
-    "RestartUSec": "1min",
-    "StartLimitIntervalUSec": "22h 48min",
-    "StartLimitBurst": "4",
-    "UnitFileState": "static",
-    "WantedBy": "",
-}
-PROCESS = Process(11, 3600.0, ("python", "-m", "api"), {"PYTHONUNBUFFERED": "1"}, (Worker(12, 3590.0),), 0.0)
-
-
-def daemon(**properties: str) -> Unit:
-    return Unit("api.service", {**DAEMON, **properties}, (FILE,), process=PROCESS)
-
-
-def job(**properties: str) -> Unit:
-    return Unit("nightly.service", {**JOB, **properties}, (FILE,), triggers={"nightly.timer": "enabled"})
-
-
-def found(unit: Unit) -> list[tuple[str, str]]:
-    return [(finding.id, finding.seen) for finding in judge(unit)]
+from unit_data import DAEMON, FILE, JOB, PROCESS, daemon, found, job
 
 
 @pytest.mark.parametrize("unit", [daemon(), job(), job(StartLimitIntervalUSec="infinity")])
@@ -72,6 +29,17 @@ def test_nothing_is_found_under_the_baseline(unit: Unit) -> None:
         (daemon(Restart="no"), ("SB101", "Restart=no")),
         (job(Restart="no"), ("SB101", "Restart=no, of a job")),
         (job(StartLimitIntervalUSec="0"), ("SB101", "Restart=on-failure without a bound, of a job")),
+        (
+            job(RestartUSec="3s", StartLimitIntervalUSec="10s", StartLimitBurst="5"),
+            ("SB101", "Restart=on-failure without a bound, of a job"),
+        ),
+        (job(RestartUSec="infinity"), ("SB101", "Restart=on-failure at RestartSec=infinity, of a job")),
+        (daemon(RestartUSec="infinity"), ("SB101", "Restart=always, at RestartSec=infinity")),
+        (
+            daemon(RestartPreventExitStatus="0 1 KILL TERM"),
+            ("SB101", "Restart=always, but for the ends of RestartPreventExitStatus=0 1 KILL TERM"),
+        ),
+        (daemon(Restart="no", RestartPreventExitStatus="0"), ("SB101", "Restart=no")),
         (daemon(RestartUSec="100ms"), ("SB102", "RestartSec=100ms")),
         (
             daemon(StartLimitIntervalUSec="1min"),
@@ -89,8 +57,11 @@ def test_nothing_is_found_under_the_baseline(unit: Unit) -> None:
             replace(daemon(), unloaded=("/etc/systemd/system/api.service.d/new.conf",)),
             ("SB105", "not loaded as it is on the disk: /etc/systemd/system/api.service.d/new.conf"),
         ),
-        (daemon(UnitFileState="disabled", WantedBy=""), ("SB107", "it is disabled")),
-        (daemon(UnitFileState="", WantedBy=""), ("SB107", "it is transient")),
+        (daemon(UnitFileState="disabled"), ("SB107", "it is disabled")),
+        (daemon(UnitFileState="enabled-runtime"), ("SB107", "it is enabled-runtime")),
+        (daemon(UnitFileState="indirect"), ("SB107", "it is indirect, and nothing starts it at a boot")),
+        (daemon(UnitFileState="static"), ("SB107", "it is static, and nothing starts it at a boot")),
+        (daemon(UnitFileState=""), ("SB107", "it is transient")),
         (daemon(StandardError="null"), ("SB201", "StandardError=null")),
         (
             daemon(StandardOutput="append:/var/log/api", StandardError="append:/var/log/api"),
@@ -113,9 +84,9 @@ def test_one_property_away_from_the_baseline(unit: Unit, expected: tuple[str, st
     [
         daemon(StartLimitIntervalUSec="10s"),
         daemon(RestartUSec="2s", StartLimitIntervalUSec="10s"),
-        daemon(UnitFileState="disabled", WantedBy="", RequiredBy="web.target"),
-        daemon(UnitFileState="enabled-runtime", WantedBy=""),
-        daemon(ActiveState="inactive", UnitFileState="disabled", WantedBy=""),
+        replace(daemon(UnitFileState="disabled"), pulled_in=frozenset({"api.service"})),
+        replace(daemon(UnitFileState="enabled-runtime"), pulled_in=frozenset({"api.service"})),
+        daemon(ActiveState="inactive", UnitFileState="disabled"),
         daemon(StandardOutput="inherit", StandardError="syslog"),
         daemon(MemoryHigh="268435456"),
         daemon(MemoryHigh="268435456", MemoryCurrent="[not set]"),
@@ -128,9 +99,24 @@ def test_what_is_fine(unit: Unit) -> None:
     assert found(unit) == []
 
 
-def test_a_job_whose_timer_is_not_enabled() -> None:
-    unit = replace(job(), triggers={"nightly.timer": "disabled"})
-    assert found(unit) == [("SB107", "nightly.timer is disabled")]
+@pytest.mark.parametrize(
+    ("name", "state", "pulled_in", "told"),
+    [
+        ("nightly.timer", "disabled", False, "disabled"),
+        ("nightly.timer", "disabled", True, ""),
+        ("nightly.timer", "enabled", False, ""),
+        ("nightly.timer", "enabled-runtime", False, "enabled-runtime"),
+        ("nightly.timer", "static", False, "static, and nothing starts it at a boot"),
+        ("nightly.timer", "static", True, ""),
+        ("nightly.socket", "static", False, "static, and nothing starts it at a boot"),
+        ("nightly.socket", "indirect", False, "indirect, and nothing starts it at a boot"),
+        ("nightly.timer", "", False, "not there"),
+    ],
+)
+def test_what_starts_a_unit_is_judged_as_the_unit_is(name: str, state: str, pulled_in: bool, told: str) -> None:
+    started = frozenset({name} if pulled_in else ())
+    unit = replace(job(), triggers={name: state}, pulled_in=started)
+    assert found(unit) == ([("SB107", f"{name} is {told}")] if told else [])
 
 
 NO_BOOT = "and what would start it, multiuser.target, no boot reaches"
@@ -139,10 +125,9 @@ NO_BOOT = "and what would start it, multiuser.target, no boot reaches"
 @pytest.mark.parametrize(
     ("unit", "name", "seen", "wanted_by"),
     [
-        (daemon(WantedBy=""), "api.service", f"it is enabled, {NO_BOOT}", "multi-user.target"),
-        (daemon(WantedBy="multiuser.target"), "api.service", f"it is enabled, {NO_BOOT}", "multi-user.target"),
+        (daemon(), "api.service", f"it is enabled, {NO_BOOT}", "multi-user.target"),
         (
-            daemon(WantedBy="", RequiredBy="multiuser.target", UnitFileState="disabled"),
+            daemon(UnitFileState="disabled"),
             "api.service",
             f"it is disabled, {NO_BOOT}",
             "multi-user.target",
@@ -229,6 +214,7 @@ def test_a_unit_that_systemd_restarts_again_and_again(process: Any) -> None:
         (["python", "-Xutf8", "app.py"], {}, True),
         (["python", "-mu", "-u"], {}, True),
         (["python", "-I", "app.py"], {"PYTHONUNBUFFERED": "1"}, True),
+        (["python", "-Iu", "app.py"], {}, False),
         (["python", "-m", "api"], {"PYTHONUNBUFFERED": "0"}, True),
         (["python", "-m", "api"], {"PYTHONUNBUFFERED": "x"}, False),
         (["python", "-m", "api"], {"PYTHONUNBUFFERED": ""}, True),
@@ -238,6 +224,14 @@ def test_a_unit_that_systemd_restarts_again_and_again(process: Any) -> None:
 def test_output_that_is_buffered(argv: list[str], variables: Any, lost: bool) -> None:
     unit = replace(daemon(), process=replace(PROCESS, argv=tuple(argv), variables=variables))
     assert [finding.id for finding in judge(unit)] == (["SB202"] if lost else [])
+
+
+@pytest.mark.parametrize(("options", "option"), [("-I", "I"), ("-E", "E"), ("-Es", "E"), ("-sBE", "E")])
+def test_a_variable_that_python_ignores_mends_nothing(options: str, option: str) -> None:
+    process = replace(PROCESS, argv=("python", options, "app.py"), variables={"PYTHONUNBUFFERED": "1"})
+    (finding,) = judge(replace(daemon(), process=process))
+    seen = f"the process has no -u, and under its option -{option} PYTHONUNBUFFERED has no effect"
+    assert (finding.id, finding.seen, finding.mend) == ("SB202", seen, None)
 
 
 LOG = "/var/log/api.log"
@@ -302,24 +296,6 @@ def test_what_a_timer_starts_is_a_job_whatever_its_type() -> None:
     assert found(simple) == [("SB101", "Restart=no, of a job")]
     stays_up = replace(simple, properties={**simple.properties, "RemainAfterExit": "yes"})
     assert (stays_up.is_job, stays_up.is_daemon) == (False, True)
-
-
-@pytest.mark.parametrize(
-    ("name", "ours", "keys", "item"),
-    [
-        ("api.service", False, {"restart": "always"}, {"name": "api", "drop_in": True, "restart": "always"}),
-        ("api.service", True, {"restart": "always"}, {"name": "api", "restart": "always"}),
-        ("worker@mail.service", True, {"enabled": True}, {"name": "worker@", "enabled": True}),
-        ("worker@mail.service", False, {"enabled": True}, None),
-        ("nightly.service", False, {"retries": 3}, None),
-    ],
-)
-def test_what_mends_a_unit_can_be_applied(name: str, ours: bool, keys: dict[str, Any], item: Any) -> None:
-    file = replace(FILE, text=HEADER if ours else "[Service]\n")
-    mend = replace(daemon(), name=name, files=(file,)).entry(**keys)
-    assert mend == (None if item is None else {"stability_services": [item]})
-    if item is not None and not ours:
-        parse_services([item])
 
 
 @pytest.mark.parametrize(
