@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from .audit_rules import BY_ID, SEVERITIES
-from .report_input import fault_of
+from .report_input import fault_of, flaws_of
 
 KIND = "stability.baseline.report"
 #: It grows when a key changes its meaning or goes.
@@ -50,10 +50,13 @@ def check_report(value: object) -> Json:
         raise NoReport("it is no report of the audit")
     if value.get("version") != VERSION:
         raise NoReport(f"it is a report of version {value.get('version')}, not {VERSION}")
+    flaws = flaws_of(value)
+    if flaws:
+        raise NoReport(f"it is no whole report, look at {', '.join(flaws)}")
     return value
 
 
-def build(results: Mapping[str, Mapping[str, Any]], moment: Moment, earlier: Optional[Json] = None) -> Json:
+def build(results: Mapping[str, Any], moment: Moment, earlier: Optional[Json] = None) -> Json:
     """Return the report of the results of ``baseline_info`` by host; a host that has none says why in ``msg``.
 
     ``earlier`` is a report to compare with, as :func:`check_report` returns it.
@@ -109,10 +112,9 @@ def _pain(host: Json) -> tuple[Any, ...]:
     return (host["audited"], *(-host["counts"][severity] for severity in SEVERITIES), host["host"])
 
 
-def _host(name: str, result: Mapping[str, Any], moment: Moment, before: _Earlier) -> Json:
-    problem = fault_of(result)
-    if problem:
-        result = {}
+def _host(name: str, returned: Any, moment: Moment, before: _Earlier) -> Json:
+    problem = fault_of(returned)
+    result: Mapping[str, Any] = {} if problem else returned
     findings = [before.judged(name, finding) for finding in result.get("findings", [])]
     services = [_service(name, service, findings, moment, before) for service in result.get("services", [])]
     order = (*SEVERITIES, None)

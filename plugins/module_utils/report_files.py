@@ -30,7 +30,7 @@ def _loaded(path: str) -> object:
     with open(path, encoding="utf-8") as stream:
         try:
             return json.load(stream)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise NoReport("it is no JSON") from None
 
 

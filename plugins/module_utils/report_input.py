@@ -1,7 +1,10 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host may return for a report: one that returns something else spoils the report of no other."""
+"""What a report is made of: what a host returned, and what an earlier report knows.
+
+A host that returns something else spoils the report of no other, and what is no whole report is not compared with.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,13 @@ def _all(check: Check) -> Check:
 
 def _mapping(checks: Mapping[str, Check]) -> Check:
     """Return a check for a mapping that has exactly these keys."""
+    return lambda value: _with(checks)(value) and len(value) == len(checks)
+
+
+def _with(checks: Mapping[str, Check]) -> Check:
+    """Return a check for a mapping that has these keys, and maybe others."""
     return lambda value: (
-        isinstance(value, Mapping)
-        and set(value) == set(checks)
-        and all(check(value[key]) for key, check in checks.items())
+        isinstance(value, Mapping) and all(key in value and check(value[key]) for key, check in checks.items())
     )
 
 
@@ -76,9 +82,62 @@ _PARTS: Mapping[str, Check] = {
 }
 
 
-def fault_of(result: Mapping[str, Any]) -> str:
+def fault_of(result: object) -> str:
     """Return why there is nothing of a host to report, empty when there is: it said so, or it returned something else."""
+    if result is not None and not isinstance(result, Mapping):
+        return "What it returned is no result of baseline_info (it is no mapping)."
+    if not result:
+        return "It gave no result."
     if "findings" not in result:
         return str(result.get("msg") or "It gave no result.")
     wrong = [name for name, check in _PARTS.items() if name not in result or not check(result[name])]
     return f"What it returned is no result of baseline_info ({', '.join(wrong)})." if wrong else ""
+
+
+def _severity(value: object) -> bool:
+    return _text(value) and value in SEVERITIES
+
+
+def _sample(value: object) -> bool:
+    """Whether a value is a point in time of a service: seconds, bytes of memory, restarts."""
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and _count(value[0])
+        and _or_null(_count)(value[1])
+        and _count(value[2])
+    )
+
+
+#: A rule that is no more may have found something, too.
+_KNOWN = {**dict.fromkeys(("id", "subject", "title", "seen"), _text), "severity": _severity}
+_KNOWN_SERVICE = {"unit": _text, "history": _all(_sample)}
+#: What an earlier report must have so that another one can be compared with it; what was missed is handed on as it is.
+_EARLIER: Mapping[str, Check] = {
+    "created": _text,
+    "hosts": _all(
+        _with(
+            {
+                "host": _text,
+                "audited": _flag,
+                "findings": _all(_with({**_KNOWN, "waived": _or_null(lambda value: isinstance(value, Mapping))})),
+                "services": _all(_with(_KNOWN_SERVICE)),
+            }
+        )
+    ),
+    "missed": _all(
+        _mapping(
+            {
+                **dict.fromkeys(("host", "seen"), _text),
+                "reports": _count,
+                "findings": _all(_mapping(_KNOWN)),
+                "services": _all(_mapping(_KNOWN_SERVICE)),
+            }
+        )
+    ),
+}
+
+
+def flaws_of(report: Mapping[str, Any]) -> list[str]:
+    """Return the names of what is missing or something else in an earlier report, of all that a comparison reads."""
+    return [name for name, check in _EARLIER.items() if name not in report or not check(report[name])]

@@ -187,6 +187,7 @@ pre{margin-left:0}
 .h>div{padding:.6rem .75rem}
 .h>summary{padding:.6rem .75rem}
 }
+@media(max-width:420px){.tiles{grid-template-columns:repeat(2,minmax(0,1fr))}}
 @media(forced-colors:active){.c,.b,.n{border:1px solid}}
 @media print{
 :root{--bg:#fff;--card:#fff;--fg:#000;--dim:#444;--line:#bbb;--soft:#f3f3f3;--link:#000;--e:#8a0c20;--eb:#fff;--w:#5f3a00;--wb:#fff;

@@ -241,6 +241,17 @@ def test_nothing_is_wider_than_a_phone(show: Open, name: str, scheme: str) -> No
     assert browser.run(beyond) == []
 
 
+@pytest.mark.parametrize("width", [320, 360, 420, 430, 760, 1280])
+def test_no_label_of_a_number_is_broken(show: Open, width: int) -> None:
+    broken = """
+        return [...document.querySelectorAll('.tiles dt')].filter(one => {
+            const text = document.createRange();
+            text.selectNodeContents(one);
+            return new Set([...text.getClientRects()].map(line => line.top)).size > 1;
+        }).map(one => one.textContent)"""
+    assert show("shop", (width, 740)).run(broken) == []
+
+
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_the_contrast_that_people_need(show: Open, scheme: str, size: tuple[int, int]) -> None:

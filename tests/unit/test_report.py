@@ -143,6 +143,26 @@ def test_a_host_that_returns_something_else_spoils_no_other_ones_report(keys: di
     assert (odd["audited"], odd["findings"], odd["services"]) == (False, [], []) and web["audited"]
 
 
+@pytest.mark.parametrize(
+    ("returned", "problem"),
+    [
+        (None, "It gave no result."),
+        ({}, "It gave no result."),
+        ("Killed", "What it returned is no result of baseline_info (it is no mapping)."),
+        ([finding()], "What it returned is no result of baseline_info (it is no mapping)."),
+        ([], "What it returned is no result of baseline_info (it is no mapping)."),
+        (
+            {"findings": None},
+            "What it returned is no result of baseline_info (systemd, root, unseen, services, environments, findings).",
+        ),
+    ],
+)
+def test_a_host_whose_result_is_none_at_all(returned: Any, problem: str) -> None:
+    report = build({"odd": returned, "web": result()}, FIRST)
+    jsonschema.validate(report, SCHEMA)
+    assert [(one["host"], one["problem"]) for one in report["hosts"]] == [("odd", problem), ("web", None)]
+
+
 @pytest.mark.parametrize("results", [RESULTS, {}, {"gone": {}}])
 def test_a_report_fits_its_schema(results: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
@@ -166,3 +186,72 @@ def test_a_report_fits_its_schema(results: dict[str, Any]) -> None:
 def test_what_is_no_report_is_not_compared_with(value: Any, message: str) -> None:
     with pytest.raises(NoReport, match=message):
         check_report(value)
+
+
+KNOWN = {name: finding()[name] for name in ("id", "severity", "subject", "title", "seen")}
+MISSED = {
+    "host": "old",
+    "seen": FIRST.text,
+    "reports": 1,
+    "findings": [KNOWN],
+    "services": [{"unit": "api.service", "history": [[1, None, 0]]}],
+}
+HOST = {"host": "web", "audited": True, "findings": [finding()], "services": [{"unit": "a.service", "history": []}]}
+WHOLE = {
+    "report": "stability.baseline.report",
+    "version": 1,
+    "created": FIRST.text,
+    "hosts": [HOST],
+    "missed": [MISSED],
+}
+
+
+def histories(*samples: Any) -> list[dict[str, Any]]:
+    return [{"unit": "api.service", "history": list(samples)}]
+
+
+@pytest.mark.parametrize(
+    ("keys", "flaws"),
+    [
+        ({}, ""),
+        ({"created": None}, "created"),
+        ({"hosts": None, "missed": "x"}, "hosts, missed"),
+        ({"hosts": {}}, "hosts"),
+        ({"hosts": [{}]}, "hosts"),
+        ({"hosts": [None]}, "hosts"),
+        ({"hosts": [HOST, {**HOST, "audited": "yes"}]}, "hosts"),
+        ({"hosts": [{**HOST, "findings": [KNOWN]}]}, "hosts"),
+        ({"hosts": [{**HOST, "findings": [{**finding(), "id": None}]}]}, "hosts"),
+        ({"hosts": [{**HOST, "findings": [{**finding(), "severity": "fatal"}]}]}, "hosts"),
+        ({"hosts": [{**HOST, "services": [{"unit": "api.service"}]}]}, "hosts"),
+        ({"hosts": [{**HOST, "services": histories([1, 2])}]}, "hosts"),
+        ({"hosts": [{**HOST, "services": histories([1, 2, 3], ["1", 2, 3])}]}, "hosts"),
+        ({"hosts": [{**HOST, "services": histories([1, "2M", 3])}]}, "hosts"),
+        ({"hosts": [{**HOST, "services": histories([1.5, None, 3])}]}, "hosts"),
+        ({"hosts": [{**HOST, "services": histories({})}]}, "hosts"),
+        ({"missed": [{}]}, "missed"),
+        ({"missed": [{**MISSED, "reports": None}]}, "missed"),
+        ({"missed": [{**MISSED, "more": 1}]}, "missed"),
+        ({"missed": [{**MISSED, "findings": [finding()]}]}, "missed"),
+    ],
+)
+def test_what_is_no_whole_report_is_not_compared_with(keys: dict[str, Any], flaws: str) -> None:
+    value = json.loads(json.dumps({**WHOLE, **keys}))
+    if not flaws:
+        jsonschema.validate(build(RESULTS, LATER, check_report(value)), SCHEMA)
+        return
+    with pytest.raises(NoReport) as raised:
+        check_report(value)
+    assert str(raised.value) == f"it is no whole report, look at {flaws}"
+
+
+@pytest.mark.parametrize("key", ["created", "hosts", "missed"])
+def test_each_key_that_a_comparison_reads_must_be_there(key: str) -> None:
+    with pytest.raises(NoReport, match=f"look at {key}$"):
+        check_report({name: value for name, value in WHOLE.items() if name != key})
+
+
+def test_a_report_can_be_compared_with_whatever_was_in_it() -> None:
+    report = build(RESULTS, FIRST)
+    for results in ({"fine": result()}, {"odd": None}, RESULTS):
+        report = build(results, LATER, check_report(json.loads(json.dumps(report))))

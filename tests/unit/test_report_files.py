@@ -37,6 +37,13 @@ def test_what_was_written_is_found_again(tmp_path: Path) -> None:
         ("{", "it is no JSON"),
         ("[]", "it is no report of the audit"),
         (json.dumps({"report": "stability.baseline.report", "version": 9}), "it is a report of version 9, not 1"),
+        (
+            json.dumps({"report": "stability.baseline.report", "version": 1}),
+            "it is no whole report, look at created, hosts, missed",
+        ),
+        (json.dumps({**REPORT, "hosts": [{}]}), "it is no whole report, look at hosts"),
+        (json.dumps({**REPORT, "missed": [{}]}), "it is no whole report, look at missed"),
+        ("[" * 100_000, "it is no JSON"),
     ],
 )
 def test_something_else_is_refused_or_told(tmp_path: Path, text: str, why: str) -> None:
