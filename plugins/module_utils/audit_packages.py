@@ -8,11 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 from . import python_command
 from .audit_model import Finding, Unit
 from .audit_references import Reference
+from .direct_references import Unpinned
+from .environments import parse_environments
+from .problems import InvalidInput
+from .requirements import parse_line
 
 #: So many names are written out.
 _MOST = 10
@@ -61,10 +65,34 @@ def is_as_recorded(held: Held) -> Iterator[Finding]:
 def is_pinned(held: Held) -> Iterator[Finding]:
     """SB403."""
     if held.unpinned:
-        pins = [f"{name}=={held.versions[name]}" for name in held.unpinned]
-        yield Finding(
-            "SB403", held.path, _listed(pins), {"stability_environments": [{"virtualenv": held.path, "pins": pins}]}
-        )
+        pins = {name: _pin(name, held.versions.get(name, "")) for name in held.unpinned}
+        told = [pin or _unpinnable(name, held.versions.get(name, "")) for name, pin in pins.items()]
+        yield Finding("SB403", held.path, _listed(told), _pinning(held.path, list(filter(None, pins.values()))))
+
+
+def _pin(name: str, version: str) -> str:
+    """Return what pins an installed version; empty where nothing does: its metadata is broken, or older than PEP 440."""
+    line = f"{name}=={version}"
+    try:
+        pin = parse_line(line, "")
+    except Unpinned:
+        return ""
+    # Blanks and semicolons in a version would say something else than it does.
+    return line if pin.requirement == line and pin.marker is None else ""
+
+
+def _unpinnable(name: str, version: str) -> str:
+    return f"{name} {version} (no version that can be pinned)" if version else f"{name} (its version cannot be read)"
+
+
+def _pinning(path: str, pins: Sequence[str]) -> Optional[Mapping[str, Any]]:
+    """Return the lines of the inventory that pin something in an environment; ``None`` where the list would refuse them."""
+    entry = {"virtualenv": path, "pins": list(pins)}
+    try:
+        parse_environments([entry])
+    except InvalidInput:
+        return None
+    return {"stability_environments": [entry]} if pins else None
 
 
 def has_the_pinned_versions(held: Held) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.audit_packages 
     runs_what_is_installed,
 )
 from ansible_collections.stability.baseline.plugins.module_utils.audit_rules import BY_ID
+from ansible_collections.stability.baseline.plugins.module_utils.environments import parse_environments
 
 VENV = "/opt/api/venv"
 SOUND = Held(VENV, "3.11.2", {"flask": "3.0.3", "click": "8.1.7"}, age=7200, modules=frozenset(("flask", "click")))
@@ -58,6 +59,40 @@ def test_one_fault_of_an_environment_is_one_finding(held: Held, expected: list[t
 def test_what_pins_it_is_shown_as_lines_of_the_inventory() -> None:
     (finding,) = judge(replace(SOUND, unpinned=("click", "flask")))
     assert finding.mend == {"stability_environments": [{"virtualenv": VENV, "pins": ["click==8.1.7", "flask==3.0.3"]}]}
+
+
+@pytest.mark.parametrize(
+    ("version", "told", "pinned"),
+    [
+        ("1.0", "bb==1.0", True),
+        ("1.0+local.2", "bb==1.0+local.2", True),
+        ("1!2.0rc1", "bb==1!2.0rc1", True),
+        ("", "bb (its version cannot be read)", False),
+        ("not-a-version", "bb not-a-version (no version that can be pinned)", False),
+        ("2004d", "bb 2004d (no version that can be pinned)", False),
+        ("1.*", "bb 1.* (no version that can be pinned)", False),
+        ("1.0; python_version > '3'", "bb 1.0; python_version > '3' (no version that can be pinned)", False),
+        ("1.0,<2", "bb 1.0,<2 (no version that can be pinned)", False),
+        ("1.0 --hash=sha256:00", "bb 1.0 --hash=sha256:00 (no version that can be pinned)", False),
+    ],
+)
+def test_no_pin_is_proposed_that_is_none(version: str, told: str, pinned: bool) -> None:
+    held = replace(SOUND, versions={**SOUND.versions, "bb": version}, unpinned=("bb", "click"))
+    (finding,) = judge(held)
+    assert finding.seen == f"{told}, click==8.1.7"
+    assert finding.mend is not None
+    ((entry,),) = finding.mend.values()
+    assert entry["pins"] == ([f"bb=={version}"] if pinned else []) + ["click==8.1.7"]
+    assert [pin.name for pin in parse_environments([entry])[0].pins] == [
+        pin.partition("==")[0] for pin in entry["pins"]
+    ]
+    (alone,) = judge(replace(held, unpinned=("bb",)))
+    assert (alone.mend is not None) is pinned
+
+
+def test_no_environment_is_proposed_that_the_list_refuses() -> None:
+    (finding,) = judge(replace(SOUND, path="/opt/my app/venv", unpinned=("click",)))
+    assert (finding.seen, finding.mend) == ("click==8.1.7", None)
 
 
 def test_only_so_many_names_are_written_out() -> None:
