@@ -116,15 +116,15 @@ def test_the_same_facts_are_in_every_format(reported, tmp_path):
         assert f"Seen: {finding['seen']}" in junit
         assert page.count(finding["id"]) >= 1
     assert "SB101 reported.service: Restart=on-failure" in run.output
-    assert all(len(line) <= 100 for line in run.tasks[1]["result"]["table"])
+    assert all(len(line) <= 100 for line in run.tasks[2]["result"]["table"])
 
 
 def test_what_fails_the_play_and_what_is_waived(reported, tmp_path):
     failed = audit(reported, tmp_path, extra={"stability_fail_on": "error"})
     assert failed.code == 2
-    report = failed.tasks[1]
+    report = failed.tasks[2]
     assert report["status"] == "ok" and report["result"]["ansible_stats"]["data"]["stability_audit"]["error"] > 0
-    assert "1 host has errors: " in failed.tasks[2]["result"]["msg"]
+    assert "1 host has errors: " in failed.tasks[3]["result"]["msg"]
     waivers = [
         {"id": f"SB{number}", "subject": "*", "until": "2999-12-31", "reason": "planted"}
         for number in (101, 103, 201, 401, 402, 404, 407)
@@ -139,11 +139,29 @@ def test_what_fails_the_play_and_what_is_waived(reported, tmp_path):
     audit(reported, tmp_path, variables={**VARIABLES, "stability_waivers": expired})
     (host,) = report_in(tmp_path)["hosts"]
     assert [one["subject"] for one in host["findings"] if one["id"] == "SB001"] == ["SB101 *"]
-    refused = audit(reported, tmp_path, variables={**VARIABLES, "stability_waivers": [{"id": "SB1"}]})
-    assert report_in(tmp_path)["hosts"][0]["problem"].startswith(
-        'waivers[0].id: found "SB1"; expected the id of a rule.'
-    )
-    assert refused.code == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"stability_waivers": [{"id": "SB1"}]}, 'stability_waivers[0].id: found "SB1"; expected the id of a rule.'),
+        (
+            {"stability_waivers": [{"id": "SB101", "subject": "*", "until": "2027-13-31", "reason": "x"}]},
+            'stability_waivers[0].until: found "2027-13-31"; expected a date',
+        ),
+        ({"stability_environments": [{"virtualenv": "venv", "pins": []}]}, "stability_environments[0].virtualenv: "),
+        ({"stability_services": [{"name": "api"}]}, "stability_services[0]"),
+        ({"stability_services": "{{ nobody_knows }}"}, "nobody_knows"),
+    ],
+)
+def test_a_mistake_of_the_inventory_fails_the_play_before_a_host_is_looked_at(reported, tmp_path, variables, message):
+    (tmp_path / "report.json").write_text("kept", encoding="utf-8")
+    inventory = tmp_path / "fine.yml"
+    inventory.write_text("all: {hosts: {aaa-fine: {ansible_host: 127.0.0.1, ansible_port: 1}}}\n", encoding="utf-8")
+    refused = audit(reported, tmp_path, variables=variables, arguments=["-i", str(inventory)])
+    assert refused.code == 2 and message in refused.output.replace('\\"', '"')
+    assert {task["task"] for task in refused.tasks} == {refused.tasks[0]["task"]}
+    assert (tmp_path / "report.json").read_text(encoding="utf-8") == "kept"
 
 
 def test_nothing_is_written_in_check_mode_and_nothing_is_changed(reported, tmp_path):
