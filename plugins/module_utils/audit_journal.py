@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Optional
 
 from . import systemd_host as systemd
 from . import values as v
 from .audit_model import Finding
 from .journal_config import Configuration, read_configuration
-from .journal_storage import STORED, VOLATILE, machine_id, process_start
+from .journal_storage import STORED, VOLATILE, is_open, is_open_below, machine_id, process_start
 from .shown_lists import members_of
 
 SUBJECT = "systemd-journald.service"
@@ -28,6 +29,11 @@ DAY = 86400
 _AT_ONCE = 1.0
 #: The first systemd whose journald reads its configuration again when it is reloaded.
 _RELOADS = 258
+#: What ``Storage=`` may be (journald.conf(5)); anything else journald leaves out. With the first two a reboot takes everything.
+_LOST = ("none", "volatile")
+_STORAGES = (*_LOST, "auto", "persistent")
+_FILE = "system.journal"
+_UNREAD = "; journald has not read its changed configuration yet"
 _OWN_LIMITS = ("LogRateLimitIntervalUSec", "LogRateLimitBurst")
 _PROPERTIES = (
     *("MainPID", "StateChangeTimestampMonotonic", "NeedDaemonReload", "FragmentPath", "DropInPaths"),
@@ -36,15 +42,26 @@ _PROPERTIES = (
 
 
 @dataclass(frozen=True)
+class Storage:
+    """What ``Storage=`` is by the files that journald reads, and the path of the one that says so; both empty for nothing."""
+
+    value: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
 class Journal:
     """The journal of a host: whether it is on the disk, and how many messages of which unit were dropped within a day.
 
-    ``unread`` is whether journald has not read its configuration since that has changed.
+    ``stored`` is ``None`` where that may not be seen, ``kept`` whether it is anywhere. ``unread`` is whether journald has not read
+    its configuration since that has changed, ``storage`` what that says of where records are kept.
     """
 
-    stored: bool
+    stored: Optional[bool]
     dropped: Mapping[str, int] = field(default_factory=dict)
     unread: bool = False
+    storage: Storage = Storage()
+    kept: bool = True
 
 
 @dataclass(frozen=True)
@@ -103,14 +120,20 @@ def since_of(state: Mapping[str, str], limits: Limits, changed: float) -> float:
     return changed if own else max(changed, limits.since)
 
 
-def _limits(state: Mapping[str, str], version: int) -> Limits:
+def storage_of(configuration: Configuration) -> Storage:
+    """Return what the files say of where records are kept; one with a value that journald does not know has no say."""
+    found = Storage()
+    for file in configuration.files:
+        value = Configuration((file,)).assignments.get("Storage")
+        found = Storage(value, file[0]) if value in _STORAGES else found
+    return found
+
+
+def _limits(state: Mapping[str, str], version: int, configuration: Configuration) -> Limits:
     read = process_start(int(state.get("MainPID") or 0))
     if version >= _RELOADS:
         moment = int(state.get("StateChangeTimestampMonotonic") or 0) / 1e6
         read = max(read, time.time() - (time.monotonic() - moment))
-    configuration = Configuration(())
-    with suppress(OSError):
-        configuration = read_configuration("")
     return Limits(configuration.newest, read, is_off(configuration))
 
 
@@ -129,38 +152,93 @@ def _drops() -> list[Drop]:
     return found
 
 
+def _configuration() -> tuple[Configuration, bool]:
+    """Return what journald would read now, and whether all of that may be read."""
+    try:
+        return read_configuration(""), True
+    except OSError:
+        return Configuration(()), False
+
+
 def read_journal_state(version: int) -> Journal:
     """Return how the journal is now, under systemd ``version``. What may not be read counts as nothing dropped."""
     dropped: dict[str, int] = {}
-    drops, unread = _drops(), False
-    if drops:
-        states = systemd.show(list(dict.fromkeys((SUBJECT, *(drop.unit for drop in drops)))), _PROPERTIES)
-        limits = _limits(states[SUBJECT], version)
-        files = {unit: [state["FragmentPath"], *members_of(state["DropInPaths"])] for unit, state in states.items()}
-        since = {unit: since_of(state, limits, _changed(files[unit])) for unit, state in states.items()}
-        for drop in drops:
-            if drop.moment >= since[drop.unit]:
-                dropped[drop.unit] = dropped.get(drop.unit, 0) + drop.count
-        unread = limits.unread
-    stored, volatile = (_written_at(f"{folder}/{machine_id()}/system.journal") for folder in (STORED, VOLATILE))
-    return Journal(stored > 0 and stored >= volatile, dropped, unread)
+    drops, (configuration, _is_whole) = _drops(), _configuration()
+    states = systemd.show(list(dict.fromkeys((SUBJECT, *(drop.unit for drop in drops)))), _PROPERTIES)
+    limits = _limits(states[SUBJECT], version, configuration)
+    files = {unit: [state["FragmentPath"], *members_of(state["DropInPaths"])] for unit, state in states.items()}
+    since = {unit: since_of(state, limits, _changed(files[unit])) for unit, state in states.items()}
+    for drop in drops:
+        if drop.moment >= since[drop.unit]:
+            dropped[drop.unit] = dropped.get(drop.unit, 0) + drop.count
+    stored, kept = _place(int(states[SUBJECT].get("MainPID") or 0))
+    return Journal(stored, dropped, limits.unread, storage_of(configuration), kept)
 
 
-def _written_at(path: str) -> float:
-    """Return when a file was written last, 0 when there is none. What was volatile once may be left beside what is written."""
+def _files() -> tuple[str, str]:
+    """Return the paths of the journal on the disk and of that in memory."""
+    folder = machine_id()
+    return f"{STORED}/{folder}/{_FILE}", f"{VOLATILE}/{folder}/{_FILE}"
+
+
+def _place(pid: int) -> tuple[Optional[bool], bool]:
+    """Return whether journald, the process ``pid``, writes to the disk, and whether it writes anywhere.
+
+    What it has open says so; where that may not be seen, the file that was written last: with ``Storage=none`` both are old.
+    """
+    stored, volatile = _files()
+    if pid:
+        with suppress(PermissionError):
+            # Of another machine-id(5) it is on the disk as well.
+            on_disk = is_open(pid, stored) or is_open_below(pid, STORED, _FILE)
+            return on_disk, on_disk or is_open(pid, volatile)
+    written = _written_at(stored)
+    return (None if written is None else written > 0 and written >= (_written_at(volatile) or 0.0)), True
+
+
+def _written_at(path: str) -> Optional[float]:
+    """Return when a file was written last, 0 when there is none, ``None`` where that may not be seen.
+
+    What was volatile once may be left beside what is written.
+    """
     try:
         return os.stat(path).st_mtime
+    except PermissionError:
+        return None
     except OSError:
         return 0.0
 
 
+def unseen_of_journal() -> list[str]:
+    """Return what may not be seen of where the journal is kept."""
+    found = [] if _configuration()[1] else ["how journald is set up (its configuration may not be read)"]
+    if _written_at(_files()[0]) is None:
+        found.append(f"whether the journal is on the disk ({STORED} may not be read)")
+    return found
+
+
+def _lost(journal: Journal) -> str:
+    """Return why a reboot takes what is recorded; empty when it does not, or when that may not be seen."""
+    storage, why = journal.storage, ""
+    if storage.value in _LOST:
+        why = f" (Storage={storage.value} in {storage.path}{_UNREAD if journal.unread else ''})"
+    if why and not journal.unread:
+        where = "nothing is kept" if storage.value == _LOST[0] else "the journal is in memory only"
+    elif journal.stored is False:
+        where = "the journal is in memory only" if journal.kept else "nothing is kept"
+    elif why:
+        where = "the journal will not be on the disk any more"
+    else:
+        return ""
+    return f"{where}{why}: nothing of it survives a reboot"
+
+
 def judge(journal: Journal) -> Iterator[Finding]:
     """SB207."""
-    if not journal.stored:
-        mend = {"stability_journald_storage": "persistent"}
-        yield Finding("SB207", SUBJECT, "the journal is in memory only: nothing of it survives a reboot", mend)
+    lost = _lost(journal)
+    if lost:
+        yield Finding("SB207", SUBJECT, lost, {"stability_journald_storage": "persistent"})
     if journal.dropped:
         listed = ", ".join(f"{count} of {unit}" for unit, count in sorted(journal.dropped.items()))
-        unread = "; journald has not read its changed configuration yet" if journal.unread else ""
-        seen = f"messages were dropped within a day: {listed}{unread}"
+        seen = f"messages were dropped within a day: {listed}{_UNREAD if journal.unread else ''}"
         yield Finding("SB207", SUBJECT, seen, {"stability_journald_rate_limit_interval_sec": "0"})

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from . import systemd_host as systemd
 from .audit_boot import DEFAULT, REVERSE, Boot, read_boot
+from .audit_journal import unseen_of_journal
 from .audit_model import RECENTLY, Unit, UnitFile
 from .audit_processes import is_python, members, pythons_below, read_main_process, runs_python, watch_workers
 from .shown_lists import members_of
@@ -291,6 +292,7 @@ def read_units(named: Sequence[str], version: int) -> Read:
     host = _Host(programs, triggers, restarts, boot, _diagnostics(states, version, read.unseen))
     if os.geteuid() and not _may_read_journal():
         read.unseen.append("restarts, and messages that were dropped (the journal may not be read)")
+    read.unseen += unseen_of_journal()
     read.units = _with_deaths([_unit(unit, state, host, read.unseen) for unit, state in states.items()])
     return read
 

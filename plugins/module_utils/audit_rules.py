@@ -148,9 +148,11 @@ RULES = (
         WARNING,
         "The journal does not keep what it gets",
         "A volatile journal is gone after a reboot, and a rate limit drops records when most of them come: when something breaks.",
-        "Storage= as journald has it, whether there is a journal on the disk, and what journald says that it has dropped within a day, "
-        "unless its configuration or the files of the unit have changed since and are in effect.",
-        "Storage=auto without /var/log/journal keeps nothing (systemd to 258); a burst over the limit is dropped and counted.",
+        "Storage= in the configuration of journald and all drop-ins, the journal that journald has open (without root, the one that was "
+        "written last), and what journald says that it has dropped within a day, unless its configuration or the files of the unit have "
+        "changed since and are in effect.",
+        "Storage=auto without /var/log/journal keeps nothing (systemd to 258); Storage=none leaves an old journal on the disk as it is; a "
+        "burst over the limit is dropped and counted.",
         "The role journald, with its defaults.",
         "Records are forwarded to another host at once.",
     ),

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils import audit_journal
-from ansible_collections.stability.baseline.plugins.module_utils.audit_journal import Journal, is_off, judge
+from ansible_collections.stability.baseline.plugins.module_utils.audit_journal import (
+    Journal,
+    Storage,
+    is_off,
+    judge,
+    storage_of,
+)
 from ansible_collections.stability.baseline.plugins.module_utils.commands import Output
 from ansible_collections.stability.baseline.plugins.module_utils.journal_config import Configuration
 
@@ -118,3 +124,120 @@ def test_what_is_found_in_a_journal() -> None:
     assert one.seen == "messages were dropped within a day: 1 of a.service, 2 of b.service"
     (unread,) = judge(Journal(True, {"b.service": 2}, unread=True))
     assert unread.seen.endswith("2 of b.service; journald has not read its changed configuration yet")
+
+
+D = "/etc/systemd/journald.conf.d/50-storage.conf"
+SAID = "Storage={} in " + D
+END = ": nothing of it survives a reboot"
+UNREAD = "; journald has not read its changed configuration yet"
+
+
+@pytest.mark.parametrize(
+    ("stored", "kept", "value", "unread", "seen"),
+    [
+        (True, True, "", False, ""),
+        (True, True, "persistent", False, ""),
+        (True, True, "auto", True, ""),
+        (None, True, "", False, ""),
+        (None, True, "persistent", True, ""),
+        (False, True, "", False, f"the journal is in memory only{END}"),
+        (False, True, "persistent", True, f"the journal is in memory only{END}"),
+        (False, False, "", False, f"nothing is kept{END}"),
+        (False, False, "auto", True, f"nothing is kept{END}"),
+        (False, False, "none", False, f"nothing is kept ({SAID.format('none')}){END}"),
+        # Without root all that is seen is the configuration, and an old journal on the disk.
+        (True, True, "none", False, f"nothing is kept ({SAID.format('none')}){END}"),
+        (None, True, "none", False, f"nothing is kept ({SAID.format('none')}){END}"),
+        (False, True, "volatile", False, f"the journal is in memory only ({SAID.format('volatile')}){END}"),
+        (True, True, "volatile", False, f"the journal is in memory only ({SAID.format('volatile')}){END}"),
+        (
+            True,
+            True,
+            "none",
+            True,
+            f"the journal will not be on the disk any more ({SAID.format('none')}{UNREAD}){END}",
+        ),
+        (False, True, "none", True, f"the journal is in memory only ({SAID.format('none')}{UNREAD}){END}"),
+    ],
+)
+def test_where_the_journal_is_kept(stored: bool | None, kept: bool, value: str, unread: bool, seen: str) -> None:
+    journal = Journal(stored, unread=unread, storage=Storage(value, D if value else ""), kept=kept)
+    found = list(judge(journal))
+    assert [one.seen for one in found] == ([seen] if seen else [])
+    assert all(one.mend == {"stability_journald_storage": "persistent"} for one in found)
+
+
+@pytest.mark.parametrize(
+    ("files", "value", "last"),
+    [
+        ([], "", ""),
+        (["RateLimitBurst=1"], "", ""),
+        (["Storage=none"], "none", "0"),
+        (["Storage=persistent", "Storage=none"], "none", "1"),
+        (["Storage=none", "Storage=persistent"], "persistent", "1"),
+        (["Storage=none", "RateLimitBurst=1"], "none", "0"),
+        (["Storage=none", "#Storage=auto"], "none", "0"),
+        (["Storage=none\nStorage=auto"], "auto", "0"),
+        # systemd-journald(8) leaves out what it does not know.
+        (["Storage=none", "Storage=disk"], "none", "0"),
+        (["Storage=none", "Storage=NONE"], "none", "0"),
+    ],
+)
+def test_the_last_file_that_is_understood_says_where_records_are_kept(files: list[str], value: str, last: str) -> None:
+    texts = tuple((str(number), f"[Journal]\n{text}\n") for number, text in enumerate(files))
+    assert storage_of(Configuration(texts)) == Storage(value, last)
+
+
+STORED, VOLATILE = "/var/log/journal/id/system.journal", "/run/log/journal/id/system.journal"
+
+
+@pytest.mark.parametrize(
+    ("pid", "opened", "written", "expected"),
+    [
+        # What journald has open counts, however old the other file is.
+        (7, (STORED,), {STORED: 1.0, VOLATILE: 2.0}, (True, True)),
+        (7, (VOLATILE,), {STORED: 2.0, VOLATILE: 1.0}, (False, True)),
+        (7, (), {STORED: 2.0}, (False, False)),
+        (7, ("elsewhere",), {}, (True, True)),
+        # It may not be seen, or journald does not run.
+        (7, None, {STORED: 2.0, VOLATILE: 1.0}, (True, True)),
+        (7, None, {STORED: 1.0, VOLATILE: 2.0}, (False, True)),
+        (7, None, {STORED: 1.0, VOLATILE: None}, (True, True)),
+        (7, None, {}, (False, True)),
+        (7, None, {STORED: None}, (None, True)),
+        (7, None, {STORED: None, VOLATILE: 2.0}, (None, True)),
+        (0, (), {STORED: 2.0}, (True, True)),
+    ],
+)
+def test_the_journal_that_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+    pid: int,
+    opened: tuple[str, ...] | None,
+    written: dict[str, float | None],
+    expected: tuple[bool | None, bool],
+) -> None:
+    def is_open(_pid: int, path: str) -> bool:
+        if opened is None:
+            raise PermissionError
+        return path in opened
+
+    monkeypatch.setattr(audit_journal, "machine_id", lambda: "id")
+    monkeypatch.setattr(audit_journal, "is_open", is_open)
+    monkeypatch.setattr(audit_journal, "is_open_below", lambda *_where: "elsewhere" in (opened or ()))
+    monkeypatch.setattr(audit_journal, "_written_at", lambda path: written.get(path, 0.0))
+    assert audit_journal._place(pid) == expected
+
+
+def test_a_folder_that_may_not_be_read_is_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(audit_journal, "read_configuration", lambda _namespace: Configuration(()))
+    assert audit_journal._written_at("/nowhere") == 0.0
+    assert audit_journal.unseen_of_journal() == []
+    monkeypatch.setattr(audit_journal.os, "stat", refused)
+    assert audit_journal._written_at("/nowhere") is None
+    disk = "whether the journal is on the disk (/var/log/journal may not be read)"
+    assert audit_journal.unseen_of_journal() == [disk]
+    monkeypatch.setattr(audit_journal, "read_configuration", refused)
+    assert audit_journal.unseen_of_journal() == ["how journald is set up (its configuration may not be read)", disk]
