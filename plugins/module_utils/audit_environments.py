@@ -15,8 +15,10 @@ from .audit_applications import Allowance, application_of
 from .audit_memory import is_remembered, mark_of, remember
 from .audit_model import Unit
 from .audit_packages import Held
+from .audit_processes import shows_output
+from .audit_programs import programs_of
 from .audit_references import References, find_missing
-from .commands import EnvironmentFailure, User, acting_as, current_user, user_in_group, user_with
+from .commands import EnvironmentFailure, User, acting_as, current_user, run, user_in_group, user_with
 from .conflicts import changed_at, find_conflicts
 from .dist_info import Distribution, Records, installed_distributions, leftovers, verify_files, without_shared
 from .environment_layout import python_of, sites_of
@@ -32,6 +34,8 @@ from .problems import InvalidInput, Problem
 from .requirements import Pin, combine
 
 _CONFIGURATION = "pyvenv.cfg"
+#: Seconds within which an interpreter starts and ends, also on a busy host.
+PATIENCE = 30.0
 
 
 def environment_of(program: str) -> str:
@@ -42,12 +46,22 @@ def environment_of(program: str) -> str:
 
 def environments_of(units: Iterable[Unit]) -> dict[str, str]:
     """Return the virtual environment of each unit that has one, by the unit's name: that of its process, or what it would start."""
-    found = {}
-    for unit in units:
-        started = [*(unit.process.argv[:2] if unit.process else ()), *unit.programs]
-        path = next(filter(None, map(environment_of, started)), "")
-        if path:
-            found[unit.name] = path
+    found = {unit.name: next(filter(None, map(environment_of, programs_of(unit))), "") for unit in units}
+    return {name: path for name, path in found.items() if path}
+
+
+def unseen_of(unit: Unit) -> list[str]:
+    """Return what cannot be seen of the process of a unit, each with the reason."""
+    process, found = unit.process, []
+    if process is None:
+        return []
+    if process.variables is None:
+        why = "more rights are needed" if os.geteuid() else "a title has taken its place"
+        found.append(f"the environment of the process of {unit.name} ({why})")
+        if process.argv and not process.argv[0].startswith("/") and not environments_of([unit]):
+            found.append(f"whether {unit.name} runs in a virtual environment (nor can the PATH of its process be read)")
+    if not shows_output(process.pid):
+        found.append(f"where the output of the process of {unit.name} goes (more rights are needed)")
     return found
 
 
@@ -156,6 +170,17 @@ def _references(
     return found
 
 
+def _interpreter_of(path: str, user: User) -> Interpreter:
+    """Return what the interpreter of an environment says of itself.
+
+    Raises :class:`EnvironmentFailure` when it does not run, or does not even get to its end when it has nothing to do: who only
+    looks at a host must not wait for ever for something that hangs there.
+    """
+    program = python_of(path)
+    run([program, "-I", "-B", "-c", ""], user, timeout=PATIENCE)
+    return ask_interpreter(program, user)
+
+
 def read_environment(path: str, known: Known, looking: Looking, unseen: list[str]) -> Optional[Held]:
     """Return an environment as it is; ``None`` when there is none, or it cannot be read, of which ``unseen`` then tells."""
     listed = known.listed
@@ -164,7 +189,7 @@ def read_environment(path: str, known: Known, looking: Looking, unseen: list[str
         return None
     user = _user_of(path)
     try:
-        interpreter = ask_interpreter(python_of(path), user)
+        interpreter = _interpreter_of(path, user)
     except EnvironmentFailure as failure:
         unseen.append(f"{path} ({failure})")
         return None

@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from . import python_command
 from .audit_model import Finding, Unit
+from .audit_programs import folder_of
 from .audit_references import Reference
 from .direct_references import Unpinned
 from .environments import parse_environments
@@ -147,17 +148,25 @@ def imports_from_its_environment(unit: Unit, held: Held, user_site: str = "") ->
         return
     command = python_command.parse(process.argv)
     searched = "" if command.ignores_variables else process.variables.get("PYTHONPATH", "")
-    outside = [path for path in searched.split(":") if path and not path.startswith(f"{held.path}/")]
-    hiding = [f"{path} ({', '.join(hidden)})" for path in outside if (hidden := _hidden(path, held))]
+    began = folder_of(unit)
+    outside = {told: path for told, path in _entries(searched, began) if not path.startswith(f"{held.path}/")}
+    hiding = [f"{told} ({', '.join(hidden)})" for told, path in outside.items() if (hidden := _hidden(path, held))]
     if hiding:
         yield Finding("SB408", unit.name, f"PYTHONPATH has {_listed(hiding)}")
     if user_site and os.path.isdir(user_site) and command.looks_into_user_site(process.variables):
         mend = None if command.ignores_variables else unit.entry(environment={"PYTHONNOUSERSITE": "1"})
         yield Finding("SB408", unit.name, f"{user_site} is searched as well", mend)
-    folder = process.folder or unit.properties.get("WorkingDirectory", "").lstrip("!~")
     looks = command.looks_into_working_directory(process.variables, held.python)
-    if looks and (hidden := _hidden(folder, held)):
-        yield Finding("SB408", unit.name, f"{folder} hides installed modules: {_listed(hidden)}")
+    if looks and (hidden := _hidden(began, held)):
+        yield Finding("SB408", unit.name, f"{began} hides installed modules: {_listed(hidden)}")
+
+
+def _entries(searched: str, began: str) -> Iterator[tuple[str, str]]:
+    """Yield the entries of PYTHONPATH, as they are told and as absolute paths; nothing in it is no entry at all."""
+    for entry in searched.split(":") if searched else []:
+        # Python makes all of them absolute at its start; an empty one is the working directory.
+        path = os.path.normpath(os.path.join(began, entry))
+        yield (entry if os.path.isabs(entry) else f'"{entry}", which is {path}'), path
 
 
 def _hidden(folder: str, held: Held) -> list[str]:

@@ -131,6 +131,17 @@ def _astray(pid: int, proc: str) -> dict[str, str]:
     return found
 
 
+def shows_output(pid: int, proc: str = PROC) -> bool:
+    """Whether it may be seen where the output of a process goes; what is gone has nothing to show."""
+    try:
+        os.listdir(f"{proc}/{pid}/fd")
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _is_alike(argv: tuple[str, ...], main: tuple[str, ...]) -> bool:
     """Whether a child is a worker: a fork of the master, the same title but for its end, or started by multiprocessing.
 
@@ -168,28 +179,41 @@ def read_process(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[P
 
 
 def _absolute(pid: int, program: str, folder: str, proc: str) -> str:
-    """Return the path of what a shell was told to start: what it has found in its ``PATH``, or from the working directory on."""
+    """Return the path of what was told to start by its name: what is found in the ``PATH``, or from the working directory on."""
     if "/" in program:
-        return os.path.normpath(os.path.join(folder, program))
+        path = os.path.normpath(os.path.join(folder, program))
+        # A title that somebody has given the process may hold anything.
+        return path if os.path.exists(path) else program
     with suppress(OSError):
-        path = dict(word.partition("=")[::2] for word in _words(pid, "environ", proc)).get("PATH")
-        return (path and shutil.which(program, path=path)) or program
+        path = dict(word.partition("=")[::2] for word in _words(pid, "environ", proc)).get("PATH", "")
+        return program_in(path, program, folder) or program
     return program
 
 
+def program_in(path: str, program: str, folder: str) -> str:
+    """Return where a program is found in a ``PATH``, of which relative entries count from ``folder`` on; empty for nowhere."""
+    places = [os.path.join(folder, place) for place in path.split(os.pathsep)] if path else []
+    return (places and shutil.which(program, path=os.pathsep.join(places))) or ""
+
+
 def read_main_process(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[Process]:
-    """Return the process of a unit that is to be judged: the main one, or the Python that it has started as a shell."""
+    """Return the process of a unit that is to be judged: the main one, or the Python that it has started as a shell.
+
+    Its program is named by its path, as far as that can be seen: env(1) and shells start it by its name.
+    """
     own = list(pids)
     shell = read_process(main, own, proc)
     child = next(iter(pythons_below(main, own, proc)), None) if shell else None
     below = read_process(child, own, proc) if child is not None else None
-    if shell is None or below is None:
-        return shell
+    found = below or shell
+    if shell is None or found is None:
+        return None
     folder = ""
     with suppress(OSError):
-        folder = os.readlink(f"{proc}/{below.pid}/cwd")
-    argv = (_absolute(below.pid, below.argv[0], folder, proc), *below.argv[1:]) if below.argv else ()
-    return replace(below, argv=argv, shell=max(shell.age, below.age), folder=folder)
+        folder = os.readlink(f"{proc}/{found.pid}/cwd")
+    if found.argv:
+        found = replace(found, argv=(_absolute(found.pid, found.argv[0], folder, proc), *found.argv[1:]))
+    return replace(found, shell=max(shell.age, found.age), folder=folder) if below else found
 
 
 def members(control_group: str, root: str = "/sys/fs/cgroup") -> list[int]:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from . import systemd_host as systemd
 from .audit_boot import DEFAULT, REVERSE, Boot, read_boot
+from .audit_environments import unseen_of
 from .audit_journal import unseen_of_journal
 from .audit_model import RECENTLY, Unit, UnitFile
 from .audit_processes import is_python, members, pythons_below, read_main_process, runs_python, watch_workers
@@ -293,18 +294,17 @@ def read_units(named: Sequence[str], version: int) -> Read:
     if os.geteuid() and not _may_read_journal():
         read.unseen.append("restarts, and messages that were dropped (the journal may not be read)")
     read.unseen += unseen_of_journal()
-    read.units = _with_deaths([_unit(unit, state, host, read.unseen) for unit, state in states.items()])
+    read.units = [_unit(unit, state, host) for unit, state in states.items()]
+    read.unseen += [text for unit in read.units for text in unseen_of(unit)]
+    read.units = _with_deaths(read.units)
     return read
 
 
-def _unit(unit: str, state: systemd.UnitState, host: _Host, unseen: list[str]) -> Unit:
+def _unit(unit: str, state: systemd.UnitState, host: _Host) -> Unit:
     pid = int(state.get("MainPID") or 0)
     process = read_main_process(pid, members(state.get("ControlGroup", ""))) if pid else None
     connection = _is_connection(unit, state, host.triggers)
     name = template_of(unit) if connection else unit
-    if process is not None and process.variables is None:
-        why = "more rights are needed" if os.geteuid() else "a title has taken its place"
-        unseen.append(f"the environment of the process of {name} ({why})")
     own = {one: host.triggers[one]["UnitFileState"] for one in members_of(state.get("TriggeredBy", ""))}
     fragment = state.get("FragmentPath", "")
     return Unit(

@@ -199,6 +199,103 @@ def test_a_python_behind_a_script_is_judged_though_nobody_listed_it(audited, lin
     assert [one["id"] for one in result["findings"] if one["subject"] == "audited.service"] == rules
 
 
+STARTED_BY_NAME = """[Service]
+WorkingDirectory=/opt/audited/beside
+Environment=PATH={venv}/bin:/usr/bin PYTHONPATH={path}
+ExecStart=/usr/bin/env python3 /opt/audited/sleep.py
+"""
+
+
+@pytest.mark.parametrize(("path", "hides"), [(".", True), (":/nowhere", True), ("/nowhere", False)])
+def test_a_python_that_env_looks_for_runs_in_its_environment(audited, path, hides):
+    audited.check("mkdir -p /opt/audited/beside && touch /opt/audited/beside/hidden.py")
+    audited.check(f"touch $(echo {VENV}/lib/python3*/site-packages)/hidden.py")
+    # In a file, where the working directory is not looked into by itself.
+    audited.put("/opt/audited/sleep.py", f"{SLEEP}\n")
+    audited.put(STRANGER, STARTED_BY_NAME.format(venv=VENV, path=path))
+    audited.check("systemctl daemon-reload && systemctl start audit-stranger && sleep 1")
+    try:
+        result = audited.module("baseline_info", {})
+        (service,) = [one for one in result["services"] if one["unit"] == "audit-stranger.service"]
+        assert service["virtualenv"] == VENV
+        seen = [one["seen"] for one in result["findings"] if one["id"] == "SB408" and one["subject"] == service["unit"]]
+        entry = path.partition(":")[0]
+        assert seen == ([f'PYTHONPATH has "{entry}", which is /opt/audited/beside (hidden)'] if hides else [])
+    finally:
+        audited.check(f"systemctl stop audit-stranger && rm {STRANGER} && systemctl daemon-reload")
+
+
+def test_an_interpreter_that_hangs_holds_nothing_up(audited):
+    venv = "/opt/audited/hanging"
+    audited.check(f"mkdir -p {venv}/bin && touch {venv}/pyvenv.cfg")
+    audited.put(f"{venv}/bin/python", "#!/bin/sh\nsleep 987654\n", 0o755)
+    try:
+        environment = {"virtualenv": venv, "pins": []}
+        result = audited.module("baseline_info", {"services": [SERVICE], "environments": [environment]})
+        assert [one for one in result["unseen"] if "did not end within 30 seconds and was killed" in one]
+        assert audited.run(["pgrep", "-f", "sleep 98765[4]"]).code
+    finally:
+        audited.check(f"rm -r {venv}")
+
+
+STORAGE = "/etc/systemd/journald.conf.d/80-storage.conf"
+
+
+def of_journal(host):
+    findings = host.module("baseline_info", {"services": [SERVICE]})["findings"]
+    return [one["seen"] for one in findings if one["subject"] == "systemd-journald.service" and "reboot" in one["seen"]]
+
+
+@pytest.mark.parametrize(
+    ("storage", "where"), [("none", "nothing is kept"), ("volatile", "the journal is in memory only")]
+)
+def test_a_journal_that_a_reboot_takes_is_found_beside_an_old_one(audited, storage, where):
+    assert of_journal(audited) == []
+    audited.check("test -f /var/log/journal/$(cat /etc/machine-id)/system.journal && sleep 2")
+    audited.put(STORAGE, f"[Journal]\nStorage={storage}\n")
+    try:
+        said, unread = f"Storage={storage} in {STORAGE}", "; journald has not read its changed configuration yet"
+        end = ": nothing of it survives a reboot"
+        assert of_journal(audited) == [f"the journal will not be on the disk any more ({said}{unread}){end}"]
+        audited.check("systemctl restart systemd-journald")
+        audited.check("test -f /var/log/journal/$(cat /etc/machine-id)/system.journal")
+        assert of_journal(audited) == [f"{where} ({said}){end}"]
+        # A file behind it takes it back, which journald has not heard of.
+        audited.check("sleep 2")
+        audited.put(STORAGE.replace("80", "90"), "[Journal]\nStorage=persistent\n")
+        assert of_journal(audited) == [f"{where}{end}"]
+        audited.check("systemctl restart systemd-journald && journalctl --flush")
+        assert of_journal(audited) == []
+    finally:
+        audited.check(f"rm -f {STORAGE} {STORAGE.replace('80', '90')}")
+        audited.check("systemctl restart systemd-journald && journalctl --flush")
+
+
+#: Lets the module be somebody without rights.
+NOBODY = "import os; os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)"
+
+
+def test_without_root_what_may_not_be_read_is_unseen_and_no_finding(audited):
+    deployed(audited)
+    audited.check("mkdir -p /opt/audited/beside")
+    audited.put("/opt/audited/sleep.py", f"{SLEEP}\n")
+    audited.put(STRANGER, STARTED_BY_NAME.format(venv="/nowhere", path=""))
+    audited.check("chmod 0700 /var/log/journal && systemctl daemon-reload && systemctl start audit-stranger && sleep 1")
+    try:
+        names = [SERVICE, {**SERVICE, "name": "audit-stranger"}]
+        result = audited.module("baseline_info", {"services": names}, prelude=NOBODY, check=True)
+        assert [one for one in result["findings"] if one["subject"] == "systemd-journald.service"] == []
+        told = "\n".join(result["unseen"])
+        assert "whether the journal is on the disk (/var/log/journal may not be read)" in told
+        for name in ("audited", "audit-stranger"):
+            assert f"where the output of the process of {name}.service goes (more rights are needed)" in told
+        assert "whether audit-stranger.service runs in a virtual environment" in told
+        assert "whether audited.service runs" not in told
+    finally:
+        audited.check(f"chmod 2755 /var/log/journal; systemctl stop audit-stranger; rm {STRANGER}")
+        audited.check(["systemctl", "daemon-reload"])
+
+
 def test_a_crash_loop_that_never_fails_is_found(audited):
     policy = "Restart=always\nRestartSec=500ms\n"
     text = f"[Unit]\nStartLimitIntervalSec=0\n[Service]\n{policy}ExecStart=/usr/bin/python3 -c 'raise SystemExit(1)'\n"

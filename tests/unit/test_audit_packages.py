@@ -170,6 +170,31 @@ def test_modules_from_pythonpath_and_from_the_users_own_folder(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    ("value", "told_as"),
+    [
+        (".", '".", which is {folder}/app (flask)'),
+        ("", ""),
+        (":/nowhere", '"", which is {folder}/app (flask)'),
+        ("/nowhere:", '"", which is {folder}/app (flask)'),
+        ("../lib", '"../lib", which is {folder}/lib (click)'),
+        ("../lib:.", '"../lib", which is {folder}/lib (click), ".", which is {folder}/app (flask)'),
+        ("{folder}/app", "{folder}/app (flask)"),
+        ("nowhere", ""),
+    ],
+)
+@pytest.mark.parametrize("below", [False, True])
+def test_entries_of_pythonpath_that_are_relative(tmp_path: Path, value: str, told_as: str, below: bool) -> None:
+    for name in ("app/flask.py", "lib/click.py"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("")
+    seen = unit(Path("/") if below else tmp_path / "app", "app.py", PYTHONPATH=value.format(folder=tmp_path))
+    assert seen.process is not None
+    seen = replace(seen, process=replace(seen.process, folder=str(tmp_path / "app") if below else ""))
+    expected = [("SB408", f"PYTHONPATH has {told_as.format(folder=tmp_path)}")] if told_as else []
+    assert told(list(imports_from_its_environment(seen, SOUND))) == expected
+
+
+@pytest.mark.parametrize(
     ("option", "variables", "seen", "mend"),
     [
         ("-E", {"PYTHONPATH": "{beside}"}, "", False),

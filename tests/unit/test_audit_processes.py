@@ -21,6 +21,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.audit_processes
     read_main_process,
     read_process,
     runs_python,
+    shows_output,
     watch_workers,
 )
 
@@ -252,6 +253,61 @@ def test_a_relative_path_starts_where_the_script_has_gone(tmp_path: Path) -> Non
         found = read_main_process(process.pid, [process.pid, *children_of(process.pid)])
         os.killpg(process.pid, 9)
     assert found is not None and found.argv[0] == str(tmp_path / "venv" / "bin" / "python")
+
+
+@pytest.mark.parametrize(
+    ("argv", "path"),
+    [
+        (["/usr/bin/env", "python"], "{bin}:/usr/bin:/bin"),
+        (["/usr/bin/env", "PATH={bin}:/bin", "python"], "/usr/bin:/bin"),
+        (["/usr/bin/env", "bin/python"], "/usr/bin:/bin"),
+        (["/usr/bin/env", "python"], "bin:/usr/bin"),
+    ],
+)
+def test_a_python_that_env_has_looked_for(tmp_path: Path, argv: list[str], path: str) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    given = [word.format(bin=tmp_path / "bin") for word in argv]
+    started = {"cwd": str(tmp_path), "env": {"PATH": path.format(bin=tmp_path / "bin")}, "stdout": subprocess.PIPE}
+    program = "import time; print(1, flush=True); time.sleep(60)"
+    with subprocess.Popen([*given, "-c", program], **started) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline() == b"1\n"
+        found = read_main_process(process.pid, [process.pid])
+        process.kill()
+    assert found is not None and found.argv == (str(tmp_path / "bin" / "python"), "-c", program)
+    assert (found.shell, found.folder) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("title", "program"),
+    [
+        ("gunicorn: master [a/b]", "gunicorn: master [a/b]"),
+        ("cat", "/bin/cat"),
+        ("/opt/python", "/opt/python"),
+        ("", None),
+    ],
+)
+def test_a_title_is_no_program(tmp_path: Path, title: str, program: str | None) -> None:
+    folder = tmp_path / "1"
+    folder.mkdir()
+    (folder / "stat").write_text("1 (x) S 0 " + "0 " * 18)
+    (folder / "cmdline").write_text(f"{title}\0" if title else "")
+    (folder / "environ").write_text("PATH=/bin\0")
+    (folder / "cwd").symlink_to("/")
+    found = read_main_process(1, [1], str(tmp_path))
+    assert found is not None and found.argv == ((program,) if program else ())
+
+
+def test_where_output_goes_can_be_seen_of_processes_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shows_output(os.getpid()) and shows_output(1, str(tmp_path))
+
+    def refused(_path: str) -> list[str]:
+        raise PermissionError
+
+    monkeypatch.setattr(audit_processes.os, "listdir", refused)
+    assert not shows_output(1)
 
 
 def test_what_a_python_starts_is_not_below_a_shell(master: tuple[int, int, int]) -> None:
