@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from . import systemd_host as systemd
-from .adopt_unit_text import Sections, sections_in, shown_words
+from .adopt_unit_text import Sections, sections_in
 from .audit_model import Unit
+from .shown_lists import members_of
 from .unit_names import template_of
 
 _PROPERTIES = ("FragmentPath", "DropInPaths", "ActiveState", "UnitFileState")
@@ -56,7 +57,7 @@ def read_timers(units: Iterable[Unit]) -> dict[str, Timer]:
     names = sorted({name for unit in units for name in unit.triggers if name.endswith(".timer")})
     timers = {}
     for name, state in systemd.show(names, _PROPERTIES).items():
-        texts = _texts(filter(None, [state["FragmentPath"], *shown_words(state["DropInPaths"])]))
+        texts = _texts(filter(None, [state["FragmentPath"], *members_of(state["DropInPaths"])]))
         is_enabled = state["UnitFileState"].startswith("enabled")
         read = Timer(name, {}, state["ActiveState"] == "active", is_enabled, tuple(texts))
         own = [text for path, text in texts.items() if path == state["FragmentPath"] or path in read.own_drop_ins()]

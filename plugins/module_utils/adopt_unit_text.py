@@ -8,7 +8,6 @@ The rules are those of systemd.syntax(7), systemd.unit(5) "Specifiers" and syste
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import Optional, Union
@@ -18,8 +17,6 @@ Sections = dict[str, dict[str, list[str]]]
 _SHORT_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "s": " "}
 _SHORT_ESCAPES.update({character: character for character in "\\\"'"})
 _CODE = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2})")
-_SHOWN = re.compile(r'"((?:\\.|[^"\\])*)"|(\S+)', re.DOTALL)
-_SHOWN_ESCAPE = re.compile(rb"\\(?:([0-3][0-7]{2})|([ -~]))")
 #: Specifiers with one value on every host, for the manager of the system.
 _FIXED = {"t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "E": "/etc", "T": "/tmp", "V": "/var/tmp"}
 _FIXED.update({"u": "root", "U": "0", "h": "/root"})
@@ -133,20 +130,6 @@ def words_in(value: str) -> Optional[list[str]]:
     if quote:
         return None
     return words + ([] if word is None else [word])
-
-
-def shown_words(value: str) -> list[str]:
-    """Return the words of a list as ``systemctl show`` prints it: some in double quotes, with what it escapes there."""
-    return [_unescaped(quoted) if quoted else plain for quoted, plain in _SHOWN.findall(value)]
-
-
-def _unescaped(text: str) -> str:
-    def replace(match: re.Match[bytes]) -> bytes:
-        code, other = match.groups()
-        return bytes([int(code, 8)]) if code else _SHORT_ESCAPES.get(other.decode(), other.decode()).encode()
-
-    # Bytes of a name that are no UTF-8 have an escape each.
-    return os.fsdecode(_SHOWN_ESCAPE.sub(replace, os.fsencode(text)))
 
 
 def resolved(text: str, unit: str) -> Optional[str]:

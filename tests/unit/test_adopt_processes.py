@@ -12,7 +12,6 @@ import pytest
 from ansible_collections.stability.baseline.plugins.module_utils import systemd_host
 from ansible_collections.stability.baseline.plugins.module_utils.adopt_lost import lost_pythons
 from ansible_collections.stability.baseline.plugins.module_utils.adopt_timers import read_timers
-from ansible_collections.stability.baseline.plugins.module_utils.adopt_unit_text import shown_words
 from ansible_collections.stability.baseline.plugins.module_utils.adopt_units import services_of
 from ansible_collections.stability.baseline.plugins.module_utils.adopt_wrapped import Wrapped, python_below
 from ansible_collections.stability.baseline.plugins.module_utils.audit_model import Process, Unit, UnitFile
@@ -24,21 +23,6 @@ RUNNING = {"ActiveState": "active", "UnitFileState": "enabled", "Type": "simple"
 def unit(text: str, process: Process | None = None) -> Unit:
     files = (UnitFile("/etc/systemd/system/api.service", text, 9.0),)
     return Unit("api.service", RUNNING, files, process=process, programs=("/opt/api/run",))
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("/a/1.conf /a/2.conf", ["/a/1.conf", "/a/2.conf"]),
-        ('"/a/20 with space.conf" /a/2.conf', ["/a/20 with space.conf", "/a/2.conf"]),
-        (r'"/a/\"q\" \$x \\ \`.conf"', ['/a/"q" $x \\ `.conf']),
-        (r'"/a/\303\244 \n\012"', ["/a/ä \n\n"]),
-        (r'"/a/\377"', ["/a/\udcff"]),
-        ("", []),
-    ],
-)
-def test_lists_that_systemctl_prints(value: str, expected: list[str]) -> None:
-    assert shown_words(value) == expected
 
 
 def test_a_drop_in_of_a_timer_may_have_blanks_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
