@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .audit_applications import Allowance, application_of
-from .audit_memory import is_remembered, mark_of, remember
+from .audit_logging_source import Logging
+from .audit_memory import LOGS, USES, is_remembered, mark_of, remember
 from .audit_model import Unit
 from .audit_packages import Held
 from .audit_processes import shows_output
 from .audit_programs import programs_of
-from .audit_references import References, find_missing
+from .audit_references import References, find_missing, read_sources, which_logs
 from .commands import EnvironmentFailure, User, acting_as, current_user, run, user_in_group, user_with
 from .conflicts import changed_at, find_conflicts
 from .dist_info import Distribution, Records, installed_distributions, leftovers, verify_files, without_shared
@@ -147,7 +148,8 @@ class Looking:
 def _references(
     path: str, distributions: Mapping[str, list[Distribution]], known: Known, owner: User, looking: Looking, python: str
 ) -> References:
-    """Return what is used of an environment and not there, looked at as its owner, or instead of root as what runs in it.
+    """Return what is used of an environment and not there, and how that logs, looked at as its owner, or instead of root as what runs
+    in it.
 
     ``python`` is its version; empty where the times of files do not tell whether it has changed.
     """
@@ -161,11 +163,19 @@ def _references(
         application = application_of(known.units, path, looking.allowance)
         sources = [*known.sources, *application.files]
         mark = mark_of(python, distributions, sources, application.own) if python else ""
-    found = References()
-    if sources and not is_remembered(path, mark):
-        found = find_missing(path, distributions, sources, user, application.own)
+    found, logs = References(), None if is_remembered(path, mark, LOGS) else Logging()
+    if sources and not is_remembered(path, mark, USES):
+        found = find_missing(path, distributions, sources, user, application.own, logs)
         if looking.remember and not found.missing and not found.unseen:
-            remember(path, mark)
+            remember(path, mark, USES)
+    elif sources and logs is not None:
+        with acting_as(user):
+            found.unseen += read_sources(sources, (), logs).problems
+    if logs is not None:
+        with acting_as(user):
+            found.logs = logs.judge(lambda modules: which_logs(distributions, modules - application.own))
+        if looking.remember and not found.logs and not found.unseen:
+            remember(path, mark, LOGS)
     found.unseen += [f"the source in {folder} (it is much; sources says where it lies)" for folder in application.left]
     return found
 
@@ -219,6 +229,7 @@ def read_environment(path: str, known: Known, looking: Looking, unseen: list[str
         age=age,
         modules=modules,
         references=references.missing,
+        logs=references.logs,
         unpinned=None if pins is None else unpinned(pins, distributions),
         wrong=None if pins is None else _wrong(pins, versions),
     )

@@ -1,7 +1,7 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remembers that nothing was missing in an environment, so that source is not parsed again that has not changed.
+"""Remembers that nothing was found in the source of an application, so that source is not parsed again that has not changed.
 
 Only that is remembered, never a finding. What has changed a moment ago is not: its times may not tell the next change.
 """
@@ -26,6 +26,8 @@ from .source_tree import source_files
 #: Grows when the same source may be judged in another way.
 _FORM = 1
 _SETTLED = 2.0
+#: What is remembered: that nothing is missing, and that nothing is wrong with how the source logs.
+USES, LOGS = "uses", "logs"
 
 
 def _states(paths: Iterable[str]) -> Optional[list[Sequence[Any]]]:
@@ -45,7 +47,7 @@ def _states(paths: Iterable[str]) -> Optional[list[Sequence[Any]]]:
 def mark_of(
     python: str, distributions: Mapping[str, list[Distribution]], sources: Sequence[str], own: Iterable[str]
 ) -> str:
-    """Return a mark of everything that decides what is missing; empty where that has just changed, or cannot be seen."""
+    """Return a mark of everything that decides what is found; empty where that has just changed, or cannot be seen."""
     unread: list[str] = []
     files = [file.path for file in source_files(sources, unread)]
     records = [os.path.join(one.path, "METADATA") for found in distributions.values() for one in found]
@@ -57,14 +59,14 @@ def mark_of(
     return hashlib.sha256(everything.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _place(virtualenv: str) -> str:
-    return cache_path(f"{environment_key(virtualenv)}-uses")
+def _place(virtualenv: str, what: str) -> str:
+    return cache_path(f"{environment_key(virtualenv)}-{what}")
 
 
-def is_remembered(virtualenv: str, mark: str) -> bool:
-    """Whether nothing was missing with that mark. What somebody else could have written is nothing."""
+def is_remembered(virtualenv: str, mark: str, what: str = USES) -> bool:
+    """Whether nothing was found with that mark. What somebody else could have written is nothing."""
     with suppress(OSError, ValueError):
-        descriptor = os.open(_place(virtualenv), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(_place(virtualenv, what), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, encoding="ascii") as stream:
             status = os.fstat(descriptor)
             ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
@@ -72,10 +74,10 @@ def is_remembered(virtualenv: str, mark: str) -> bool:
     return False
 
 
-def remember(virtualenv: str, mark: str) -> None:
-    """Keep that nothing is missing; where that cannot be written, the next audit looks again."""
+def remember(virtualenv: str, mark: str, what: str = USES) -> None:
+    """Keep that nothing was found; where that cannot be written, the next audit looks again."""
     if mark:
-        place = _place(virtualenv)
+        place = _place(virtualenv, what)
         with suppress(OSError):
             os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
             write_file(place, mark.encode(), 0o600)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from . import python_command
+from .audit_logging_source import Fault
 from .audit_model import Finding, Unit
 from .audit_programs import folder_of
 from .audit_references import Reference
@@ -29,7 +30,8 @@ class Held:
 
     ``versions`` are the installed ones by name, ``conflicts`` the lines of ``pip check``, ``damaged`` the files of each
     distribution that are not as recorded, ``leftovers`` what killed installers left, ``age`` the seconds since a distribution was
-    installed last, ``modules`` the names of top-level modules, ``references`` what an application uses that is not there.
+    installed last, ``modules`` the names of top-level modules, ``references`` what an application uses that is not there, ``logs`` what
+    is wrong with how it logs.
     ``unpinned`` and ``wrong`` (name to installed and pinned version) are ``None`` where nothing says what is pinned.
     """
 
@@ -42,6 +44,7 @@ class Held:
     age: float = float("inf")
     modules: frozenset[str] = frozenset()
     references: Sequence[Reference] = ()
+    logs: Sequence[Fault] = ()
     unpinned: Optional[Sequence[str]] = None
     wrong: Optional[Mapping[str, tuple[str, str]]] = None
 
@@ -110,6 +113,13 @@ def has_what_is_used(held: Held) -> Iterator[Finding]:
         yield Finding("SB406", held.path, seen, location={"file": one.file, "line": one.line})
 
 
+def logs_well(held: Held) -> Iterator[Finding]:
+    """SB203, SB204, SB205, SB206 and SB209."""
+    for one in held.logs:
+        location = {"file": one.file, "line": one.line}
+        yield Finding(one.rule, held.path, one.seen, severity=one.severity, location=location)
+
+
 def has_no_leftovers(held: Held) -> Iterator[Finding]:
     """SB407."""
     if held.leftovers:
@@ -128,7 +138,7 @@ RULES: dict[str, Callable[[Held], Iterator[Finding]]] = {
 
 def judge(held: Held) -> list[Finding]:
     """Return everything that the rules find in an environment."""
-    return [finding for rule in RULES.values() for finding in rule(held)]
+    return [finding for rule in (*RULES.values(), logs_well) for finding in rule(held)]
 
 
 def runs_what_is_installed(unit: Unit, held: Held) -> Iterator[Finding]:

@@ -144,6 +144,57 @@ RULES = (
         "The program flushes each line.",
     ),
     Rule(
+        "SB203",
+        WARNING,
+        "The source logs to files",
+        "What it writes there is not in the journal: not where people look, not kept as the journal is, and without a rotation the file "
+        "grows until the disk is full.",
+        "FileHandler and its kin, basicConfig(filename=...), handlers of a literal dictConfig and files given to loguru, with a name that the "
+        "source itself gives, in the sources of the two lists or what the command of a unit names and imports. A name that is an option, "
+        "or a parameter without a default, is somebody else's decision. At most one finding for each file.",
+        "No record of a FileHandler, and none of basicConfig(filename=...), is on stderr (Python 3.6 to 3.13).",
+        "A StreamHandler in its place, or none: basicConfig has one.",
+        "The file is meant for another program, and the same records go to stderr, too.",
+    ),
+    Rule(
+        "SB204",
+        WARNING,
+        "A basicConfig has no effect, or loses INFO",
+        "The level and format that somebody wrote are not what is in effect, and what is below WARNING is nowhere.",
+        "A basicConfig without force in the same file after a statement that has surely run before it and has given the root logger a "
+        "handler: another basicConfig, or logging.info() and its kin, which call it. And one without level where no file sets a level and "
+        "one logs at INFO. That it names no handler is fine: its own goes to stderr.",
+        "A second basicConfig, one after logging.debug(), and one without level each lose INFO; level= shows it, and so does force=True "
+        "(Python 3.8 to 3.13; 3.6 and 3.7 ignore force silently).",
+        "One basicConfig(level=...) before the first record; force=True where a library was first.",
+        "The level is set by something that the source does not show.",
+    ),
+    Rule(
+        "SB205",
+        WARNING,
+        "Handlers hold back what their logger lets through",
+        "Somebody has set the logger to a level, and looks for records that are made and then thrown away.",
+        "The level of a logger against those of all of its handlers, and of the root logger's where it passes records on, in code and in "
+        "literal dictConfigs, where all of these are plain. It is only told (info) where what is lost is below INFO.",
+        "A handler lets everything through until somebody sets its level; one at ERROR on a logger at INFO loses INFO and WARNING "
+        "(Python 3.6 to 3.13).",
+        "Leave the level to the logger, or set that of the handler to the same.",
+        "The logger's level is for handlers that are added elsewhere.",
+    ),
+    Rule(
+        "SB206",
+        WARNING,
+        "structlog or loguru beside logging, and nothing joins them",
+        "Half of the records take another way: where logging is not configured what is below WARNING is lost, and the rest is bare text.",
+        "Calls of structlog or loguru in the application, records of logging in it or in a distribution that it imports, and neither "
+        "structlog.stdlib, ProcessorFormatter, an intercepting handler nor a handler of logging given to loguru. It is only told (info) "
+        "where the application gives the root logger a handler: then nothing is lost.",
+        "Without a bridge INFO of logging is lost, and WARNING shows as bare text; records of the two libraries themselves show "
+        "(structlog to stdout, loguru to stderr).",
+        "structlog.stdlib.LoggerFactory with ProcessorFormatter; for loguru a handler of logging that passes records on.",
+        "The dependencies say nothing that anybody needs.",
+    ),
+    Rule(
         "SB207",
         WARNING,
         "The journal does not keep what it gets",
@@ -155,6 +206,19 @@ RULES = (
         "burst over the limit is dropped and counted.",
         "The role journald, with its defaults.",
         "Records are forwarded to another host at once.",
+    ),
+    Rule(
+        "SB209",
+        INFO,
+        "print() is used as logging",
+        "What is printed has no priority and no logger: it cannot be filtered by level, and an error looks like everything else. With "
+        "PYTHONUNBUFFERED it is not lost, so this is only told.",
+        "A print() in a function that begins with a level, or tells of the error that an except clause has caught. Not in "
+        "command-line tools, __main__, functions and tests whose names say that they print, nor with file=. At most one finding for each "
+        "file.",
+        "Unbuffered, all printed lines survive a kill (Python 3.6 to 3.14).",
+        "A logger: logging.getLogger(__name__).",
+        "It is meant for a person who looks at a terminal.",
     ),
     Rule(
         "SB304",

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils import audit_memory
-from ansible_collections.stability.baseline.plugins.module_utils.audit_memory import is_remembered, mark_of, remember
+from ansible_collections.stability.baseline.plugins.module_utils.audit_memory import (
+    LOGS,
+    is_remembered,
+    mark_of,
+    remember,
+)
 from ansible_collections.stability.baseline.plugins.module_utils.dist_info import installed_distributions
 
 Change = Callable[[Path], object]
@@ -37,6 +42,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_has_not_changed_is_remembered(root: Path) -> None:
     assert is_remembered(str(root), mark(root))
     assert not is_remembered(f"{root}/other", mark(root))
+    assert not is_remembered(str(root), mark(root), LOGS)
+    remember(str(root), mark(root), LOGS)
+    assert is_remembered(str(root), mark(root), LOGS)
 
 
 @pytest.mark.parametrize(

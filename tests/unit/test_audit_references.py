@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import textwrap
@@ -13,10 +14,16 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils import audit_references
-from ansible_collections.stability.baseline.plugins.module_utils.audit_references import Reference, find_missing
+from ansible_collections.stability.baseline.plugins.module_utils.audit_logging_source import Logging
+from ansible_collections.stability.baseline.plugins.module_utils.audit_references import (
+    Reference,
+    find_missing,
+    which_logs,
+)
 from ansible_collections.stability.baseline.plugins.module_utils.commands import current_user
 from ansible_collections.stability.baseline.plugins.module_utils.dist_info import installed_distributions
 from ansible_collections.stability.baseline.plugins.module_utils.environment_layout import sites_of
+from ansible_collections.stability.baseline.plugins.module_utils.source_tree import parse_source
 
 Find = Callable[..., list[str]]
 LIBRARY = {
@@ -299,3 +306,33 @@ def test_what_cannot_be_looked_at_is_told(environment: Path, tmp_path: Path) -> 
     assert found.missing == [Reference(str(tmp_path / "app.py"), 2, "lib.gone", "lib")]
     (told,) = found.unseen
     assert told.startswith(f"{tmp_path}/broken.py was not checked for references: ")
+
+
+def test_a_distribution_that_is_imported_and_logs_is_found(tmp_path: Path) -> None:
+    for name, text in (("quiet", "import os\n"), ("talks", "import logging\nlogging.getLogger(__name__)\n")):
+        (tmp_path / f"{name}.py").write_text(text)
+        (tmp_path / f"{name}-1.dist-info").mkdir()
+        (tmp_path / f"{name}-1.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        (tmp_path / f"{name}-1.dist-info" / "RECORD").write_text(f"{name}.py,,\n")
+    distributions = installed_distributions([str(tmp_path)])
+    assert which_logs(distributions, ["os", "quiet", "talks"]) == "talks"
+    assert which_logs(distributions, ["os", "quiet"]) == ""
+
+
+def test_each_file_is_read_and_parsed_once_for_both(
+    environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "import lib, logging\nlib.gone\nlogging.FileHandler('app.log')\n"
+    (tmp_path / "app.py").write_text(source)
+    parsed: list[bytes] = []
+
+    def parse(content: bytes) -> ast.Module:
+        parsed.append(content)
+        return parse_source(content)
+
+    monkeypatch.setattr(audit_references, "parse_source", parse)
+    logs, distributions = Logging(), installed_distributions(sites_of(str(environment)))
+    found = find_missing(str(environment), distributions, [str(tmp_path)], current_user(), (), logs)
+    assert [one.spelled for one in found.missing] == ["lib.gone"]
+    assert [(one.rule, one.line) for one in logs.judge()] == [("SB203", 3)]
+    assert parsed == [source.encode()]

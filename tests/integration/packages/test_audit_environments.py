@@ -148,6 +148,37 @@ def test_what_is_there_for_type_checkers_alone_or_is_removed_again_is_found(held
         held.check(f"rm {WORK}/app.py")
 
 
+@pytest.mark.parametrize(
+    ("source", "rule", "line"),
+    [
+        ("import logging\nlogging.FileHandler('app.log')\n", "SB203", 2),
+        ("import logging\nlogging.info('early')\nlogging.basicConfig(level='INFO')\n", "SB204", 3),
+        ("import logging\nlogging.basicConfig()\nlogging.info('lost')\n", "SB204", 2),
+        (
+            "import logging\nlogger = logging.getLogger()\nlogger.setLevel('INFO')\nhandler = logging.StreamHandler()\n"
+            "handler.setLevel('ERROR')\nlogger.addHandler(handler)\n",
+            "SB205",
+            4,
+        ),
+        ("import logging\nfrom loguru import logger\nlogger.info('one')\nlogging.warning('two')\n", "SB206", 3),
+        ("def work():\n    print('[ERROR] it failed')\n", "SB209", 2),
+    ],
+)
+def test_how_the_source_logs_is_found(held, source, rule, line):
+    held.put(f"{WORK}/app.py", source)
+    try:
+        # Again, with what is remembered of what it uses.
+        held.check("sleep 2.1")
+        for _time in range(2):
+            found = only(held, rule, f"{WORK}/app.py:{line}: ")
+            assert found["location"] == {"file": f"{WORK}/app.py", "line": line}
+        assert findings(held, sources=[]) == []
+        held.put(f"{WORK}/app.py", "import logging\nlogging.basicConfig(level='INFO')\nlogging.info('arrives')\n")
+        assert findings(held) == []
+    finally:
+        held.check(f"rm {WORK}/app.py")
+
+
 @pytest.fixture
 def stranger(held):
     """A service of somebody else in the same environment, with an application that no list names."""

@@ -1,0 +1,409 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules about how the source of an application logs.
+
+Most of them are decided in one file. For some the other files count, too: what one sets up in one place, another one needs not.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Optional
+
+from .audit_logging_facts import (
+    INFO_LEVEL,
+    Called,
+    SourceFacts,
+    is_tested,
+    logs,
+    logs_info,
+    may_matter,
+    spelled,
+    text_of,
+)
+from .audit_logging_levels import gives_root_a_handler, held_back, logger_of
+from .audit_rules import INFO
+from .import_packages import is_test
+from .source_tree import SourceFile
+from .source_uses import Scan
+
+_FILE_HANDLERS = {
+    "logging.FileHandler",
+    *(f"logging.handlers.{name}FileHandler" for name in ("Rotating", "TimedRotating", "Watched")),
+    *(f"concurrent_log_handler.Concurrent{name}FileHandler" for name in ("Rotating", "TimedRotating")),
+}
+#: What is a file by its name alone, and leads to where the output goes anyhow, or nowhere.
+_NO_FILE = re.compile(r"/dev/(?:null|stdout|stderr|fd/|log\Z|pts/|tty)|/proc/self/fd/|nul\Z", re.IGNORECASE)
+#: Options of loguru's ``add`` that only a file can have.
+_OF_FILES = ("rotation", "retention", "compression")
+_LOGS = {"debug", "info", "warning", "warn", "error", "critical", "fatal", "exception", "log"}
+_IMPLICIT = {f"logging.{name}" for name in _LOGS}
+_CONFIGURES = {"logging.config.fileConfig", "logging.basicConfig"}
+#: No service runs these.
+_NOT_RUN = re.compile(
+    r"(?:.*/)?(?:docs?|examples?|samples?|benchmarks?|demos?|tutorials?)/|(?:.*/)?(?:setup|noxfile)\.py\Z"
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What one file has of one rule: the first ``line``, what is told of it, and in how many places. ``severity`` may be less than
+    the rule's."""
+
+    rule: str
+    file: str
+    line: int
+    text: str
+    number: int = 1
+    severity: str = ""
+
+    @property
+    def seen(self) -> str:
+        """The fault in a line."""
+        more = f" (and {self.number - 1} more in this file)" if self.number > 1 else ""
+        return f"{self.file}:{self.line}: {self.text}{more}"
+
+
+@dataclass
+class Logging:
+    """What all files of an application have to do with logging; ``add`` takes them one by one."""
+
+    faults: list[Fault] = field(default_factory=list)
+    #: First places of use, by library.
+    used: dict[str, tuple[str, int]] = field(default_factory=dict)
+    #: A file that logs by stdlib logging.
+    logging: str = ""
+    modules: set[str] = field(default_factory=set)
+    is_joined: bool = False
+    sets_level: bool = False
+    logs_info: bool = False
+    #: The root logger gets a handler on purpose, or by the first call of logging.info() and its kin.
+    configures: bool = False
+    has_handler: bool = False
+    without_level: list[tuple[str, int]] = field(default_factory=list)
+    unless_root: list[Fault] = field(default_factory=list)
+
+    def wants(self, file: SourceFile, content: bytes) -> bool:
+        """Take what the bytes of a file show, and return whether its syntax tree is needed."""
+        if is_test(file.path, file.root) or _NOT_RUN.match(os.path.relpath(file.path, file.root)):
+            return False
+        if logs(content):
+            self.logs_info = self.logs_info or logs_info(content)
+            self.logging = self.logging or file.path
+        return may_matter(content)
+
+    def add(self, path: str, tree: ast.Module, scan: Scan) -> None:
+        """Look at one file that was wanted."""
+        facts = SourceFacts(path, tree, scan)
+        for rule, find in _IN_A_FILE.items():
+            found = list(find(facts))
+            if found:
+                line, text = found[0]
+                self.faults.append(Fault(rule, path, line, text, len(found)))
+        self._levels(facts)
+        self._across(facts)
+
+    def _levels(self, facts: SourceFacts) -> None:
+        """SB205."""
+        for wanted, faults in ((False, self.faults), (True, self.unless_root)):
+            held = [one for one in held_back(facts) if one.unless_root is wanted]
+            if held:
+                # Who lets through more than INFO and holds that back again, loses nothing that he would look for.
+                worst = max(held, key=lambda one: one.handlers > INFO_LEVEL)
+                severity = "" if worst.handlers > INFO_LEVEL else INFO
+                faults.append(Fault("SB205", facts.path, worst.line, worst.text, len(held), severity))
+
+    def _across(self, facts: SourceFacts) -> None:
+        self.modules.update(name.partition(".")[0] for name in facts.imports)
+        for call in facts.calls:
+            self._call(facts, call)
+        self.is_joined = self.is_joined or _joins(facts)
+        self.sets_level = self.sets_level or "level" in facts.assigned_attributes
+        effective = [call for call in _basic_configs(facts) if not _is_late(facts, call)]
+        for call in effective:
+            if call.argument("level") is None and not call.passes_unknown:
+                self.without_level.append((facts.path, call.line))
+            else:
+                self.sets_level = True
+
+    def _call(self, facts: SourceFacts, call: Called) -> None:
+        top = call.target.partition(".")[0]
+        if top in ("structlog", "loguru"):
+            self.used.setdefault(top, (facts.path, call.line))
+        if call.target in _CONFIGURES or (call.method == "addHandler" and logger_of(facts, call) == ""):
+            self.configures = True
+        self.has_handler = self.has_handler or self.configures or call.target in _IMPLICIT
+        if call.target == "logging.config.dictConfig" and gives_root_a_handler(facts, call):
+            self.configures = True
+        if call.target in ("logging.config.dictConfig", "logging.config.fileConfig"):
+            self.sets_level = True
+        if call.method == "setLevel" and "handler" not in call.receiver.lower():
+            self.sets_level = True
+
+    def judge(self, dependencies_log: Callable[[frozenset[str]], str] = lambda modules: "") -> list[Fault]:
+        """Return all faults; ``dependencies_log`` names a distribution among those that bring ``modules`` which logs by itself."""
+        found = [*self.faults, *([] if self.configures or self.has_handler else self.unless_root)]
+        if self.logs_info and not self.sets_level:
+            by_file: dict[str, list[int]] = {}
+            for path, line in self.without_level:
+                by_file.setdefault(path, []).append(line)
+            text = "basicConfig sets no level, and nothing else does: the root logger stays at WARNING, INFO is lost"
+            found += [Fault("SB204", path, lines[0], text, len(lines)) for path, lines in by_file.items()]
+        return sorted([*found, *self._unjoined(dependencies_log)], key=lambda one: (one.file, one.line, one.rule))
+
+    def _unjoined(self, dependencies_log: Callable[[frozenset[str]], str]) -> Iterator[Fault]:
+        """SB206."""
+        libraries = [name for name in ("structlog", "loguru") if name in self.used]
+        if self.is_joined or not libraries:
+            return
+        path, line = self.used[libraries[0]]
+        other = f"{self.logging} logs by logging"
+        if not self.logging:
+            distribution = dependencies_log(frozenset(self.modules))
+            if not distribution:
+                return
+            other = f"{distribution} logs by logging"
+        lost = "" if self.configures else ", of which nothing below WARNING shows"
+        text = f"{libraries[0]} is used here, {other}{lost}, and nothing joins them"
+        # Where logging has a handler of its own nothing is lost, there are only two ways out.
+        yield Fault("SB206", path, line, text, 1, INFO if self.configures else "")
+
+
+def _joins(facts: SourceFacts) -> bool:
+    """Whether a file does something that joins structlog or loguru and logging."""
+    if any(name.startswith(("structlog.stdlib", "structlog_")) or "Intercept" in name for name in facts.imports):
+        return True
+    if "ProcessorFormatter" in facts.attributes or any("Intercept" in one.name for one in facts.classes):
+        return True
+    for call in facts.calls:
+        if call.target.startswith("structlog.stdlib"):
+            return True
+        if call.target == "loguru.logger.add" and _is_handler(facts, call.argument("sink", 0)):
+            return True
+    names = {spelled(base).rpartition(".")[2] for one in facts.classes for base in one.bases}
+    return any(name.endswith("Handler") for name in names) and any(
+        name.partition(".")[0] in ("structlog", "loguru") for name in facts.imports
+    )
+
+
+def _is_handler(facts: SourceFacts, node: Optional[ast.expr]) -> bool:
+    if isinstance(node, ast.Call):
+        return spelled(node.func).endswith("Handler")
+    return "handler" in spelled(node).lower()
+
+
+# SB203
+
+
+def _literal_file(node: ast.expr) -> Optional[bool]:
+    """Whether an expression names a file by itself, at least a part of its name; ``None`` when another part of the source does."""
+    text = text_of(node)
+    if text is not None:
+        return not _NO_FILE.match(text)
+    if isinstance(node, ast.Constant) or spelled(node) == "os.devnull":
+        return False
+    if isinstance(node, (ast.Name, ast.Attribute)):
+        return None
+    if isinstance(node, (ast.JoinedStr, ast.BinOp, ast.Call)):
+        texts = [text for one in ast.walk(node) if (text := text_of(one)) and re.search(r"\w", text)]
+        getter = isinstance(node, ast.Call) and spelled(node.func).rpartition(".")[2] in (
+            "get",
+            "getenv",
+            "getattr",
+            "pop",
+        )
+        return None if getter or not texts else not any(map(_NO_FILE.match, texts))
+    return None
+
+
+def _default_of(call: Called, name: str) -> tuple[bool, Optional[ast.expr]]:
+    """Return whether a name is a parameter of the function around a call, and its default value."""
+    function = call.place.function()
+    if function is None:
+        return False, None
+    arguments = function.args
+    plain = [*getattr(arguments, "posonlyargs", []), *arguments.args]
+    defaults = dict(zip((one.arg for one in reversed(plain)), reversed(arguments.defaults)))
+    defaults.update((one.arg, value) for one, value in zip(arguments.kwonlyargs, arguments.kw_defaults) if value)
+    return name in {one.arg for one in (*plain, *arguments.kwonlyargs)}, defaults.get(name)
+
+
+def _names_a_file(facts: SourceFacts, call: Called, node: Optional[ast.expr]) -> bool:
+    """Whether the source itself says into which file; one that is an option, and may be none, is no finding."""
+    while isinstance(node, ast.Call) and len(node.args) == 1 and _literal_file(node) is None:
+        # Path(name), os.path.expanduser(name)
+        (node,) = node.args
+    if node is None:
+        return False
+    if is_tested(call.place, {spelled(one) for one in ast.walk(node) if isinstance(one, (ast.Name, ast.Attribute))}):
+        return False
+    literal, name = _literal_file(node), spelled(node)
+    if literal is not None or not name:
+        return bool(literal)
+    is_parameter, default = _default_of(call, name)
+    if is_parameter:
+        return default is not None and _literal_file(default) is True
+    return any(_literal_file(value) for _place, value in facts.assigned.get(name, []))
+
+
+def logs_to_files(facts: SourceFacts) -> Iterator[tuple[int, str]]:
+    """SB203."""
+    for call in facts.calls:
+        kind = call.target.rpartition(".")[2]
+        if call.target in _FILE_HANDLERS and _names_a_file(facts, call, call.argument("filename", 0)):
+            yield call.line, f"{kind} writes records into a file"
+        elif call.target == "logging.basicConfig" and _names_a_file(facts, call, call.argument("filename")):
+            yield call.line, "basicConfig writes records into a file"
+        elif call.target == "loguru.logger.add":
+            sink, of_files = call.argument("sink", 0), any(map(call.argument, _OF_FILES))
+            unknown = sink is not None and _literal_file(sink) is None and not is_tested(call.place, [spelled(sink)])
+            if (_names_a_file(facts, call, sink) and not _is_stream(sink)) or (of_files and unknown):
+                yield call.line, "loguru writes records into a file"
+    for one in facts.dicts:
+        items = {text_of(key): value for key, value in zip(one.keys, one.values)}
+        kind = text_of(items.get("class")) or ""
+        if kind in _FILE_HANDLERS and _literal_file(items.get("filename") or one) and _is_named(facts, one):
+            yield one.lineno, f"{kind.rpartition('.')[2]} of a configuration writes records into a file"
+
+
+def _is_stream(node: Optional[ast.expr]) -> bool:
+    """Whether a sink is made by something else than a path."""
+    return isinstance(node, ast.Call) and not re.search(
+        r"(?:\A|\.)(?:Path|PurePath|join|joinpath|str|format|abspath|expanduser|resolve|fspath)\Z",
+        spelled(node.func) or "str",
+    )
+
+
+def _is_named(facts: SourceFacts, handler: ast.Dict) -> bool:
+    """Whether something lists a handler of a configuration by its name."""
+    for one in facts.dicts:
+        for key, value in zip(one.keys, one.values):
+            if value is handler:
+                return text_of(key) in facts.listed
+    return False
+
+
+# SB204
+
+
+def _basic_configs(facts: SourceFacts) -> list[Called]:
+    return [call for call in facts.calls if call.target == "logging.basicConfig"]
+
+
+def _installs(call: Called) -> bool:
+    """Whether the root logger surely has a handler after a call."""
+    if not call.is_statement:
+        return False
+    if call.target == "logging.basicConfig":
+        handlers = call.argument("handlers")
+        some = handlers is None or (isinstance(handlers, ast.List) and bool(handlers.elts))
+        return some and not call.passes_unknown
+    return call.target in _IMPLICIT
+
+
+def _is_late(facts: SourceFacts, call: Called) -> Optional[Called]:
+    """Return the call after which a ``basicConfig`` has no effect."""
+    if call.argument("force") is not None or call.passes_unknown:
+        return None
+    # What takes handlers away again makes room for another configuration.
+    if facts.attributes & {"handlers", "removeHandler", "reload", "shutdown"}:
+        return None
+    earlier = [one for one in facts.calls if _installs(one) and call.place.surely_after(one.place)]
+    return min(earlier, key=lambda one: one.line, default=None)
+
+
+def has_an_effect(facts: SourceFacts) -> Iterator[tuple[int, str]]:
+    """SB204, as far as one file decides it."""
+    for call in _basic_configs(facts):
+        first = _is_late(facts, call)
+        if first is not None:
+            yield (
+                call.line,
+                f"basicConfig has no effect: {first.spelled} in line {first.line} has configured logging before",
+            )
+
+
+# SB209
+
+_TOOLS = {
+    *("argparse", "click", "cmd", "cmd2", "cyclopts", "docopt", "fire", "getopt", "getpass", "optparse", "plac", "pdb"),
+    *("prompt_toolkit", "readline", "rich", "typer", "tqdm", "code", "curses", "colorama", "questionary", "inquirer"),
+}
+_TAGGED = re.compile(
+    r"\s*[\[(<*!-]*\s*(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL|(?:Debug|Info|Warning|Error)(?=:))\b"
+)
+_PRINTS = re.compile(
+    r"print|show|display|dump|usage|help|report|summar|list|describe|format|view|render|write|emit|main\Z|cli|cmd|command"
+    r"|prompt|ask|debug|trace|verbose|info|log|echo|banner|version|repl|interact|progress|status|test|download|install|demo|warn",
+    re.IGNORECASE,
+)
+_TOOL_FILE = re.compile(
+    r"(?:.*/)?(?:__main__|cli|cmd|command|commands|console|main|manage|script|scripts|bin|tools?|utils?_cli)(?:/|\.py\Z)|.*_cli\.py\Z"
+)
+_VERBOSE = re.compile(r"verbose|debug|trace|quiet|silent|show|print|disp|\bv\b|log", re.IGNORECASE)
+
+
+def _is_tool(facts: SourceFacts) -> bool:
+    modules = {name.partition(".")[0] for name in facts.imports}
+    reads = any(call.spelled in ("input", "sys.exit", "exit") for call in facts.calls)
+    arguments = any(isinstance(one, ast.Attribute) and spelled(one) == "sys.argv" for one in ast.walk(facts.tree))
+    return bool(modules & _TOOLS) or reads or arguments or "print" in facts.bound or bool(_TOOL_FILE.match(facts.path))
+
+
+def _says(call: Called) -> str:
+    """Return the literal text that a call of ``print`` begins with."""
+    first = call.node.args[0] if call.node.args else None
+    while isinstance(first, ast.BinOp):
+        first = first.left
+    if isinstance(first, ast.Call) and isinstance(first.func, ast.Attribute):
+        first = first.func.value
+    if isinstance(first, ast.JoinedStr) and first.values:
+        first = first.values[0]
+    return text_of(first) or ""
+
+
+def _is_record(call: Called) -> bool:
+    """Whether what is printed is what others log: it has a level, or tells of an error that was caught."""
+    if call.argument("file") is not None or not call.node.args:
+        return False
+    text = _says(call)
+    if _TAGGED.match(text):
+        return True
+    handler = next((one.node for one in call.place.around() if isinstance(one.node, ast.ExceptHandler)), None)
+    if handler is None or handler.name is None or not text:
+        return False
+    return any(isinstance(one, ast.Name) and one.id == handler.name for one in ast.walk(call.node))
+
+
+def _is_meant(call: Called) -> bool:
+    """Whether it stands where something is meant to be printed: in such a function, under such a test, or in the script's part."""
+    for place in call.place.around():
+        node = place.node
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and _PRINTS.search(node.name):
+            return True
+        if isinstance(node, ast.If) and any(
+            _VERBOSE.search(spelled(one)) or spelled(one) == "__name__" for one in ast.walk(node.test)
+        ):
+            return True
+    return False
+
+
+def logs_by_logging(facts: SourceFacts) -> Iterator[tuple[int, str]]:
+    """SB209."""
+    prints = [call for call in facts.calls if call.spelled == "print" and _is_record(call) and not _is_meant(call)]
+    if prints and not _is_tool(facts):
+        for call in prints:
+            if call.place.function() is not None:
+                yield call.line, "print() is used as logging"
+
+
+_IN_A_FILE: dict[str, Callable[[SourceFacts], Iterator[tuple[int, str]]]] = {
+    "SB203": logs_to_files,
+    "SB204": has_an_effect,
+    "SB209": logs_by_logging,
+}
