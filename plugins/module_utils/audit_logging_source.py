@@ -19,10 +19,12 @@ from .audit_logging_facts import (
     INFO_LEVEL,
     Called,
     SourceFacts,
+    has_parser,
     is_tested,
     logs,
     logs_info,
-    may_matter,
+    may_print,
+    needs_names,
     spelled,
     text_of,
 )
@@ -46,7 +48,7 @@ _IMPLICIT = {f"logging.{name}" for name in _LOGS}
 _CONFIGURES = {"logging.config.fileConfig", "logging.basicConfig"}
 #: No service runs these.
 _NOT_RUN = re.compile(
-    r"(?:.*/)?(?:docs?|examples?|samples?|benchmarks?|demos?|tutorials?)/|(?:.*/)?(?:setup|noxfile)\.py\Z"
+    r"(?:.*/)?(?:docs?|examples?|samples?|benchmarks?|demos?|tutorials?)/|(?:.*/)?(?:setup|noxfile|tests?)\.py\Z"
 )
 
 
@@ -87,24 +89,34 @@ class Logging:
     has_handler: bool = False
     without_level: list[tuple[str, int]] = field(default_factory=list)
     unless_root: list[Fault] = field(default_factory=list)
+    #: Whether a file reads the arguments of a command line.
+    is_command: bool = False
+    #: What files print, each with whether it begins with a level.
+    printed: dict[str, list[tuple[int, bool]]] = field(default_factory=dict)
+    _prints: bool = False
 
     def wants(self, file: SourceFile, content: bytes) -> bool:
         """Take what the bytes of a file show, and return whether its syntax tree is needed."""
-        if is_test(file.path, file.root) or _NOT_RUN.match(os.path.relpath(file.path, file.root)):
+        inside = os.path.relpath(file.path, file.root)
+        if is_test(file.path, file.root) or _NOT_RUN.match(inside):
             return False
         if logs(content):
             self.logs_info = self.logs_info or logs_info(content)
             self.logging = self.logging or file.path
-        return may_matter(content)
+        self.is_command = self.is_command or has_parser(content)
+        self._prints = may_print(content) and not _TOOL_FILE.match(inside)
+        return self._prints or needs_names(content)
 
     def add(self, path: str, tree: ast.Module, scan: Scan) -> None:
-        """Look at one file that was wanted."""
+        """Look at one file, the last that was wanted; its names are needed only where :func:`needs_names` says so."""
         facts = SourceFacts(path, tree, scan)
         for rule, find in _IN_A_FILE.items():
             found = list(find(facts))
             if found:
                 line, text = found[0]
                 self.faults.append(Fault(rule, path, line, text, len(found)))
+        if self._prints:
+            self.printed[path] = list(printed_records(facts))
         self._levels(facts)
         self._across(facts)
 
@@ -154,7 +166,19 @@ class Logging:
                 by_file.setdefault(path, []).append(line)
             text = "basicConfig sets no level, and nothing else does: the root logger stays at WARNING, INFO is lost"
             found += [Fault("SB204", path, lines[0], text, len(lines)) for path, lines in by_file.items()]
-        return sorted([*found, *self._unjoined(dependencies_log)], key=lambda one: (one.file, one.line, one.rule))
+        found += [*self._unjoined(dependencies_log), *self._logged_by_print()]
+        return sorted(found, key=lambda one: (one.file, one.line, one.rule))
+
+    def _logged_by_print(self) -> Iterator[Fault]:
+        """SB209.
+
+        What logs nowhere tells by print() whatever it tells: that counts where it has a level, and not at all of a command.
+        """
+        logs_elsewhere = bool(self.logging or self.used)
+        for path, printed in self.printed.items():
+            lines = [line for line, has_level in printed if logs_elsewhere or (has_level and not self.is_command)]
+            if lines:
+                yield Fault("SB209", path, lines[0], "print() is used as logging", len(lines))
 
     def _unjoined(self, dependencies_log: Callable[[frozenset[str]], str]) -> Iterator[Fault]:
         """SB206."""
@@ -167,7 +191,7 @@ class Logging:
             distribution = dependencies_log(frozenset(self.modules))
             if not distribution:
                 return
-            other = f"{distribution} logs by logging"
+            other = f"{distribution}, which it imports, logs by logging"
         lost = "" if self.configures else ", of which nothing below WARNING shows"
         text = f"{libraries[0]} is used here, {other}{lost}, and nothing joins them"
         # Where logging has a handler of its own nothing is lost, there are only two ways out.
@@ -233,6 +257,17 @@ def _default_of(call: Called, name: str) -> tuple[bool, Optional[ast.expr]]:
     return name in {one.arg for one in (*plain, *arguments.kwonlyargs)}, defaults.get(name)
 
 
+def _is_switched_on(call: Called) -> bool:
+    """Whether it is done only when a parameter says so that does not say so by default."""
+    for place in call.place.around():
+        names = ast.walk(place.node.test) if isinstance(place.node, ast.If) else ()
+        for name in {spelled(one) for one in names if isinstance(one, ast.Name)}:
+            default = _default_of(call, name)[1]
+            if isinstance(default, ast.Constant) and not default.value:
+                return True
+    return False
+
+
 def _names_a_file(facts: SourceFacts, call: Called, node: Optional[ast.expr]) -> bool:
     """Whether the source itself says into which file; one that is an option, and may be none, is no finding."""
     while isinstance(node, ast.Call) and len(node.args) == 1 and _literal_file(node) is None:
@@ -241,6 +276,8 @@ def _names_a_file(facts: SourceFacts, call: Called, node: Optional[ast.expr]) ->
     if node is None:
         return False
     if is_tested(call.place, {spelled(one) for one in ast.walk(node) if isinstance(one, (ast.Name, ast.Attribute))}):
+        return False
+    if _is_switched_on(call):
         return False
     literal, name = _literal_file(node), spelled(node)
     if literal is not None or not name:
@@ -330,10 +367,7 @@ def has_an_effect(facts: SourceFacts) -> Iterator[tuple[int, str]]:
 
 # SB209
 
-_TOOLS = {
-    *("argparse", "click", "cmd", "cmd2", "cyclopts", "docopt", "fire", "getopt", "getpass", "optparse", "plac", "pdb"),
-    *("prompt_toolkit", "readline", "rich", "typer", "tqdm", "code", "curses", "colorama", "questionary", "inquirer"),
-}
+_HARMLESS = {"EOFError", "ImportError", "KeyboardInterrupt", "ModuleNotFoundError", "StopIteration", "SystemExit"}
 _TAGGED = re.compile(
     r"\s*[\[(<*!-]*\s*(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL|(?:Debug|Info|Warning|Error)(?=:))\b"
 )
@@ -343,16 +377,9 @@ _PRINTS = re.compile(
     re.IGNORECASE,
 )
 _TOOL_FILE = re.compile(
-    r"(?:.*/)?(?:__main__|cli|cmd|command|commands|console|main|manage|script|scripts|bin|tools?|utils?_cli)(?:/|\.py\Z)|.*_cli\.py\Z"
+    r"(?:.*/)?(?:__main__|cli|cmd|command|commands|console|diagnose|diagnostics|ipython|manage|script|scripts|bin|tools?|utils?_cli)(?:/|\.py\Z)|.*_cli\.py\Z"
 )
-_VERBOSE = re.compile(r"verbose|debug|trace|quiet|silent|show|print|disp|\bv\b|log", re.IGNORECASE)
-
-
-def _is_tool(facts: SourceFacts) -> bool:
-    modules = {name.partition(".")[0] for name in facts.imports}
-    reads = any(call.spelled in ("input", "sys.exit", "exit") for call in facts.calls)
-    arguments = any(isinstance(one, ast.Attribute) and spelled(one) == "sys.argv" for one in ast.walk(facts.tree))
-    return bool(modules & _TOOLS) or reads or arguments or "print" in facts.bound or bool(_TOOL_FILE.match(facts.path))
+_VERBOSE = re.compile(r"verb|debug|trace|quiet|silent|show|print|disp|\bv\b|log", re.IGNORECASE)
 
 
 def _says(call: Called) -> str:
@@ -368,16 +395,19 @@ def _says(call: Called) -> str:
 
 
 def _is_record(call: Called) -> bool:
-    """Whether what is printed is what others log: it has a level, or tells of an error that was caught."""
-    if call.argument("file") is not None or not call.node.args:
-        return False
+    """Whether what is printed tells of an error that was caught."""
     text = _says(call)
-    if _TAGGED.match(text):
-        return True
     handler = next((one.node for one in call.place.around() if isinstance(one.node, ast.ExceptHandler)), None)
-    if handler is None or handler.name is None or not text:
+    if handler is None or not text or _is_harmless(handler.type):
         return False
-    return any(isinstance(one, ast.Name) and one.id == handler.name for one in ast.walk(call.node))
+    names = {one.id for one in ast.walk(call.node) if isinstance(one, ast.Name)}
+    return handler.name in names or len(text.split()) > 1
+
+
+def _is_harmless(kind: Optional[ast.expr]) -> bool:
+    """Whether what is caught is no error of the program: somebody ends it, or something is not installed."""
+    kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+    return any(spelled(one).rpartition(".")[2] in _HARMLESS for one in kinds)
 
 
 def _is_meant(call: Called) -> bool:
@@ -386,24 +416,23 @@ def _is_meant(call: Called) -> bool:
         node = place.node
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and _PRINTS.search(node.name):
             return True
-        if isinstance(node, ast.If) and any(
-            _VERBOSE.search(spelled(one)) or spelled(one) == "__name__" for one in ast.walk(node.test)
-        ):
-            return True
+        if isinstance(node, ast.If):
+            named = [spelled(one) or text_of(one) or "" for one in ast.walk(node.test)]
+            if "__name__" in named or any(map(_VERBOSE.search, named)):
+                return True
     return False
 
 
-def logs_by_logging(facts: SourceFacts) -> Iterator[tuple[int, str]]:
-    """SB209."""
-    prints = [call for call in facts.calls if call.spelled == "print" and _is_record(call) and not _is_meant(call)]
-    if prints and not _is_tool(facts):
-        for call in prints:
-            if call.place.function() is not None:
-                yield call.line, "print() is used as logging"
+def printed_records(facts: SourceFacts) -> Iterator[tuple[int, bool]]:
+    """Yield the lines that print what others log, and whether it begins with a level."""
+    calls = [call for call in facts.calls if call.spelled == "print" and call.place.function() is not None]
+    for call in calls if "print" not in facts.bound else ():
+        has_level = _TAGGED.match(_says(call)) is not None
+        if call.argument("file") is None and (has_level or _is_record(call)) and not _is_meant(call):
+            yield call.line, has_level
 
 
 _IN_A_FILE: dict[str, Callable[[SourceFacts], Iterator[tuple[int, str]]]] = {
     "SB203": logs_to_files,
     "SB204": has_an_effect,
-    "SB209": logs_by_logging,
 }

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Optional
 
+from .audit_logging_facts import needs_names
 from .audit_logging_source import Fault, Logging
 from .audit_module_sources import ModuleSources
 from .commands import EnvironmentFailure, Output, User, acting_as, run
@@ -61,7 +62,7 @@ def _scanned(file: SourceFile, content: bytes, logs: Optional[Logging], is_used:
         return None
     try:
         tree = parse_source(content)
-        found = scan(tree, package_of(file.path))
+        found = scan(tree, package_of(file.path)) if is_used or needs_names(content) else Scan((), frozenset())
     except RecursionError:
         raise UnreadableSource("it is nested too deeply") from None
     if wanted and logs is not None:

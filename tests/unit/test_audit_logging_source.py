@@ -44,6 +44,7 @@ def told(folder: Path, source: str) -> list[tuple[str, int]]:
         "PLACE = 'app.log'; logging.FileHandler(PLACE)",
         "def setup(place='app.log'): logging.FileHandler(place)",
         "PLACE = FOLDER + '/app.log'; logging.FileHandler(os.path.expanduser(PLACE))",
+        "def setup(to_file=True):\n    if to_file: logging.FileHandler('app.log')",
         "if os.environ.get('VERBOSE'): logging.FileHandler('app.log')",
         "from concurrent_log_handler import ConcurrentRotatingFileHandler as Rotating; Rotating('app.log')",
         "CONFIG = {'handlers': {'file': {'class': 'logging.FileHandler', 'filename': 'a'}}, 'root': {'handlers': ['file']}}",
@@ -53,7 +54,7 @@ def told(folder: Path, source: str) -> list[tuple[str, int]]:
     ],
 )
 def test_what_logs_to_files(tmp_path: Path, source: str) -> None:
-    assert told(tmp_path, source) == [("SB203", 1)]
+    assert told(tmp_path, source) == [("SB203", source.count("\n") + 1)]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,7 @@ def test_what_logs_to_files(tmp_path: Path, source: str) -> None:
         "PLACE = os.environ.get('LOG_FILE')\nif PLACE: logging.FileHandler(PLACE)",
         "def setup(folder=None):\n    if folder: logging.FileHandler(os.path.join(folder, 'app.log'))",
         "first, second = 'app.log', 'b'\nlogging.FileHandler(os.path.expanduser(place()))",
+        "def setup(to_file=False):\n    if to_file: logging.FileHandler('app.log')",
         "class Own(logging.FileHandler):\n    pass",
         "def FileHandler(name): pass\nFileHandler('app.log')",
         "CONFIG = {'handlers': {'file': {'class': 'logging.FileHandler', 'filename': 'a'}}, 'root': {'handlers': ['other']}}",
@@ -289,10 +291,12 @@ CAUGHT = "    try:\n        work()\n    except OSError as error:\n        print(
         "def work():\n" + CAUGHT.format("f'it failed: {error}'"),
         "def work():\n" + CAUGHT.format("'it failed', error"),
         "async def work():\n" + CAUGHT.format("'it failed: ' + str(error)"),
+        "def work():\n" + CAUGHT.format("'it failed'"),
     ],
 )
 def test_prints_that_are_records(tmp_path: Path, source: str) -> None:
-    assert [one.rule for one in judged(tmp_path, {"app.py": source})] == ["SB209"]
+    files = {"app.py": source, "more.py": STDLIB}
+    assert [one.rule for one in judged(tmp_path, files)] == ["SB209"]
 
 
 @pytest.mark.parametrize(
@@ -306,20 +310,44 @@ def test_prints_that_are_records(tmp_path: Path, source: str) -> None:
         "def main():\n    print('ERROR: no file')\n",
         "def work(verbose):\n    if verbose:\n        print('[INFO] started')\n",
         "import sys\ndef work():\n    print('ERROR: no', file=sys.stderr)\n",
+        "def work(**options):\n    if options.get('verb'):\n        print('[INFO] started')\n",
         "import argparse\ndef work():\n    print('ERROR: no such option')\n",
         "import sys\ndef work():\n    print('ERROR: no', sys.argv[1])\n",
+        "RED = '\\033[91m'\ndef work():\n    print('ERROR: no')\n",
+        "from termcolor import colored\ndef work():\n    print('ERROR: ' + colored('no', 'red'))\n",
         "from rich import print\ndef work():\n    print('[INFO] started')\n",
         "def work():\n" + CAUGHT.format("error"),
-        "def work():\n" + CAUGHT.format("'something else'"),
+        "def work():\n" + CAUGHT.format("'something'"),
+        "def work():\n" + CAUGHT.format("f'stopped by {error}'").replace("OSError", "KeyboardInterrupt"),
+        "def work():\n" + CAUGHT.format("f'not installed: {error}'").replace("OSError", "(OSError, ImportError)"),
     ],
 )
 def test_prints_that_are_meant(tmp_path: Path, source: str) -> None:
-    assert judged(tmp_path, {"app.py": source}) == []
+    assert judged(tmp_path, {"app.py": source, "more.py": STDLIB}) == []
 
 
-@pytest.mark.parametrize("name", ["__main__.py", "cli.py", "commands/work.py", "examples/app.py", "tests/test_app.py"])
+@pytest.mark.parametrize(
+    ("source", "more", "found"),
+    [
+        ("def work():\n    print('[INFO] started')\n", "", True),
+        ("def work():\n    print('[INFO] started')\n", "import argparse\n", False),
+        ("def work():\n    print('[INFO] started')\n", f"import argparse\n{STDLIB}", True),
+        ("def work():\n" + CAUGHT.format("'it failed', error"), "", False),
+        ("def work():\n" + CAUGHT.format("'it failed', error"), LOGURU, True),
+    ],
+)
+def test_where_nothing_logs_only_what_has_a_level_is_a_record(
+    tmp_path: Path, source: str, more: str, found: bool
+) -> None:
+    rules = {one.rule for one in judged(tmp_path, {"app.py": source, "more.py": more})}
+    assert ("SB209" in rules) is found
+
+
+@pytest.mark.parametrize(
+    "name", ["__main__.py", "cli.py", "commands/work.py", "pack/diagnose.py", "examples/app.py", "tests/test_app.py"]
+)
 def test_command_line_tools_tests_and_examples_may_print(tmp_path: Path, name: str) -> None:
-    assert judged(tmp_path, {name: "def work():\n    print('[INFO] started')\n"}) == []
+    assert judged(tmp_path, {"app.py": STDLIB, name: "def work():\n    print('[INFO] started')\n"}) == []
 
 
 def test_many_of_a_file_are_one_finding(tmp_path: Path) -> None:
