@@ -16,7 +16,7 @@ SLEEP = "import time; time.sleep(10**6)"
 COMMAND = f"ExecStart=/usr/bin/python3 -c '{SLEEP}'\n"
 PLAIN = f"[Service]\n{COMMAND}"
 INSTALL = "[Install]\nWantedBy=multi-user.target\n"
-STRANGER = "audit-stranger.service"
+STRANGER = "audit-visitor.service"
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_what_runs_is_audited_though_its_unit_is_gone(host, units, change, why):
     units({STRANGER: f"{PLAIN}{INSTALL}"}, STRANGER)
     host.check(["systemctl", "enable", "--quiet", STRANGER])
     host.check(change)
-    for result in (audit(host), audit(host, ["audit-stranger"])):
+    for result in (audit(host), audit(host, ["audit-visitor"])):
         assert told(result, "SB105") == [f"it runs, and {why}"]
         assert told(result, "SB107") == [why]
         assert not any(one["mend"] for one in of(result, STRANGER))
@@ -150,20 +150,20 @@ JOB = "[Service]\nType=oneshot\nRestart=no\nExecStart=/usr/bin/python3 -c pass\n
             ["it is indirect, and nothing starts it at a boot"],
         ),
         (
-            {STRANGER: JOB, "audit-stranger.timer": TIMER},
+            {STRANGER: JOB, "audit-visitor.timer": TIMER},
             [],
-            ["audit-stranger.timer is static, and nothing starts it at a boot"],
+            ["audit-visitor.timer is static, and nothing starts it at a boot"],
         ),
-        ({STRANGER: JOB, "audit-stranger.timer": TIMER}, ["add-wants timers.target audit-stranger.timer"], []),
+        ({STRANGER: JOB, "audit-visitor.timer": TIMER}, ["add-wants timers.target audit-visitor.timer"], []),
         (
-            {STRANGER: JOB, "audit-stranger.timer": f"{TIMER}[Install]\nWantedBy=timers.target\n"},
-            ["enable --runtime audit-stranger.timer"],
-            ["audit-stranger.timer is enabled-runtime"],
+            {STRANGER: JOB, "audit-visitor.timer": f"{TIMER}[Install]\nWantedBy=timers.target\n"},
+            ["enable --runtime audit-visitor.timer"],
+            ["audit-visitor.timer is enabled-runtime"],
         ),
     ],
 )
 def test_what_a_reboot_would_not_bring_back(host, units, texts, commands, seen):
-    started = "audit-stranger.timer" if "audit-stranger.timer" in texts else STRANGER
+    started = "audit-visitor.timer" if "audit-visitor.timer" in texts else STRANGER
     units(texts, started)
     for command in commands:
         host.check(f"systemctl {command}")
@@ -233,11 +233,11 @@ def test_retries_of_a_job_within_their_bound_are_no_crash_loop(host, units, need
     program = f'echo x >> {count}; exec /usr/bin/python3 -c "raise SystemExit($(wc -l < {count}) < {needed})"'
     limit = "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=4\n"
     text = f"{limit}[Service]\nType=oneshot\nRestart=on-failure\nRestartSec=1s\nExecStart=/bin/sh -c '{program}'\n"
-    units({STRANGER: text, "audit-stranger.timer": TIMER}, "audit-stranger.timer")
+    units({STRANGER: text, "audit-visitor.timer": TIMER}, "audit-visitor.timer")
     host.run(f"rm -f {count}; systemctl start {STRANGER}")
     wait_for(lambda: host.read(count).count("x") == 4)
     try:
-        assert "SB106" not in rules(audit(host, ["audit-stranger"]))
+        assert "SB106" not in rules(audit(host, ["audit-visitor"]))
     finally:
         host.run(f"systemctl reset-failed {STRANGER}; rm -f {count}")
 
@@ -245,11 +245,11 @@ def test_retries_of_a_job_within_their_bound_are_no_crash_loop(host, units, need
 @pytest.mark.parametrize(
     ("name", "texts", "mended"),
     [
-        ("audit-stranger", {".service": f"{PLAIN}{INSTALL}"}, {"SB101", "SB102", "SB103", "SB107", "SB202"}),
-        ("audit-stranger", {".service": PLAIN}, {"SB101", "SB202"}),
+        ("audit-visitor", {".service": f"{PLAIN}{INSTALL}"}, {"SB101", "SB102", "SB103", "SB107", "SB202"}),
+        ("audit-visitor", {".service": PLAIN}, {"SB101", "SB202"}),
         (r"audit-str\x2danger", {".service": PLAIN}, set()),
         (
-            "audit-stranger",
+            "audit-visitor",
             {".service": f"{JOB}{INSTALL}", ".timer": f"{TIMER}[Install]\nWantedBy=timers.target\n"},
             set(),
         ),
