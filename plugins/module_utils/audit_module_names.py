@@ -54,7 +54,8 @@ class ModuleNames:
 
     ``bound`` are those that its import binds, whatever that depends on, less what it removes again or has for type checkers alone;
     ``conditional`` those that it may not bind. ``later`` are set by functions; ``anything`` is whether these set names that are made
-    at run time, ``handed`` whether somebody else may do so who was given the dictionary of its names. ``imports`` is where imported names lead (``None``: to something else), ``exported`` what ``__all__`` plainly lists.
+    at run time, ``handed`` whether somebody else may do so who was given the dictionary of its names. ``imports`` is
+    where imported names lead (``None``: to something else), ``exported`` what ``__all__`` plainly lists.
     """
 
     bound: set[str] = field(default_factory=set)

@@ -66,8 +66,8 @@ class Journal:
         except OSError:
             return False
 
-    def greet(self) -> None:
-        """Make this process known to journald, unless it is."""
+    def greet(self) -> _socket.socket:
+        """Make this process known to journald, and return the socket for its records."""
         found = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
         try:
             self._inode = os.fstat(found.fileno()).st_ino
@@ -78,6 +78,7 @@ class Journal:
             raise
         self._greeted = monotonic()
         self._socket = found
+        return found
 
     def send(self, message: str, priority: int, fields: dict[str, object]) -> bool:
         """Send one record by the native protocol; return whether that was safe, otherwise nothing was sent."""
@@ -112,19 +113,20 @@ class Journal:
         if now < self._known_until:
             self._known_until = now + _KNOWN_FOR
             return True
-        if self._socket is None or not self._is_own(self._socket) or self._greeted + _KNOWN_FOR < now:
+        found = self._socket
+        if found is None or not self._is_own(found) or self._greeted + _KNOWN_FOR < now:
             self._forget()
-            self.greet()
-        if not self._is_read(self._greeted + _PATIENCE):
+            found = self.greet()
+        if not self._is_read(found, self._greeted + _PATIENCE):
             # A long line would be cut, which is worse than to be of no unit.
             return size > 40000
         self._known_until = now + _KNOWN_FOR
         return True
 
-    def _is_read(self, deadline: float) -> bool:
+    @staticmethod
+    def _is_read(found: _socket.socket, deadline: float) -> bool:
         """Wait until journald has read the empty datagrams."""
-        assert self._socket is not None
-        while struct.unpack("i", fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]:
+        while struct.unpack("i", fcntl.ioctl(found.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]:
             if monotonic() > deadline:
                 return False
             sleep(0.0005)

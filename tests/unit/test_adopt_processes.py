@@ -37,7 +37,7 @@ def test_a_drop_in_of_a_timer_may_have_blanks_in_its_name(tmp_path: Path, monkey
         "UnitFileState": "enabled",
     }
     monkeypatch.setattr(systemd_host, "show", lambda names, _properties: dict.fromkeys(names, shown))
-    (read,) = read_timers([Unit("api.service", RUNNING, triggers={"api.timer": "enabled"})]).values()
+    read = read_timers([Unit("api.service", RUNNING, triggers={"api.timer": "enabled"})])["api.timer"]
     assert read.sections["Timer"]["OnCalendar"] == ["weekly"] and read.own_drop_ins() == [str(more)]
 
 
