@@ -188,7 +188,7 @@ def flipped(installed, name):
 
 def test_killed_anywhere_the_environment_is_the_old_one_or_the_new_one(env, wheels, tmp_path):
     killer = Killer(env, wheels, tmp_path / "notes")
-    budget = {"sample": 900.0, "full": 9000.0}
+    budget = {"sample": 900.0, "full": 14000.0}
     with proof("transaction kills", {"sample": 20, "full": 300}, budget=budget) as cases:
         lines = killer.measure(killer.options({name: NEW[name] for name in CHANGED}, 1), count=True)
         installed = flipped(NEW, "flask")
