@@ -304,8 +304,8 @@ RULES = (
         "It fails when that line runs: at the start, or at three in the morning.",
         "Every module.attribute and from module import name in the source folders of the two lists (sources, or working_directory of a "
         "service), without lists in what the command of a unit names and imports, looked for in the source of the module that is used, "
-        "and where it is not seen there asked of the environment's own interpreter. What a module has for type checkers alone, or removes again, it does not have; what it has on another system, or "
-        "a function sets later, it has.",
+        "and where it is not seen there asked of the environment's own interpreter. What a module has for type checkers alone, "
+        "or removes again, it does not have; what it has on another system, or a function sets later, it has.",
         "np.bool with numpy 1.24, soft_unicode of Jinja2 2.11 with MarkupSafe 2.1, url_quote of Flask 2.0 with Werkzeug 3; 40 popular "
         "distributions scanned against themselves give no false alarm.",
         "Pin a version that has it, or change the line.",
