@@ -253,6 +253,7 @@ def test_a_service_of_somebody_else_is_judged_with_the_environment_that_it_runs_
         held.check(f"echo '# by hand' >> $(echo {SITE}/one.py)")
         result = held.module("baseline_info", {})
         assert {one["virtualenv"] for one in result["services"] if one["unit"] == "stranger.service"} == {VENV}
-        assert [one["subject"] for one in result["findings"] if one["id"] == "SB402"] == [VENV]
+        # Other test files leave environments of their own on the host.
+        assert [one["subject"] for one in result["findings"] if one["id"] == "SB402"].count(VENV) == 1
     finally:
         held.check("systemctl stop stranger && rm /etc/systemd/system/stranger.service && systemctl daemon-reload")
