@@ -16,8 +16,8 @@ from . import values as v
 from .adopt_model import Item, in_order
 from .adopt_shell import SHELLS, WRAPPERS, command_places, find_program, is_script
 from .adopt_unit_text import words_in
+from .commands import SYSTEM_PATH
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: Programs that gain rights by their mode, wherever they are.
 _GAINING = ("sudo", "su", "doas", "pkexec", "sg", "newgrp")
 _COMMANDS = ("exec_start", "exec_start_pre", "exec_reload")
@@ -74,7 +74,7 @@ def _gains(program: str, directory: str) -> bool:
     """Whether a program gets rights from its mode that the one who starts it has not."""
     if os.path.basename(program) in _GAINING:
         return True
-    path = find_program(program, directory, _PATH)
+    path = find_program(program, directory, SYSTEM_PATH)
     with suppress(OSError, ValueError):
         mode = os.stat(path or "").st_mode
         return stat.S_ISREG(mode) and bool(mode & (stat.S_ISUID | stat.S_ISGID))

@@ -17,6 +17,7 @@ from typing import Optional
 from .adopt_shell import SHELLS, WRAPPERS
 from .adopt_shell_words import CONTROL, GLOB, LINE, REDIRECTION, UNKNOWN, VARIABLE, WORD, Token, Unclosed, tokens_in
 from .audit_processes import is_python
+from .commands import SYSTEM_PATH
 
 #: Folders of scripts that run-parts(8) starts, and that are looked at by themselves.
 SCRIPTS = ("/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly", "/etc/cron.monthly")
@@ -47,7 +48,6 @@ _OTHER_USER = {"su", "sudo", "runuser", "doas", "pkexec", "setpriv", "chpst", "s
 # fmt: on
 #: Options of programs that take a line for a shell.
 _BEFORE_LINE = ("-c", "--command")
-_USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FIND_STARTS = ("-exec", "-execdir", "-ok", "-okdir")
 #: Where packages put their programs; scripts among them are looked at only for a Python that is sure.
 _OF_PACKAGES = re.compile(r"/(?:usr/(?!local/)|bin/|sbin/|lib)")
@@ -105,7 +105,7 @@ class _Place:
         """Become another user, whose home folder and programs are others."""
         self.variables["HOME"] = UNKNOWN
         self.directories.append(UNKNOWN)
-        self.path += [folder for folder in _USUAL_PATH.split(":") if folder not in self.path]
+        self.path += [folder for folder in SYSTEM_PATH.split(":") if folder not in self.path]
         self.is_loose = True
 
     def enter(self, folder: str) -> None:

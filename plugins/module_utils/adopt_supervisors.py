@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from .adopt_unit_text import sections_in, words_in
 from .audit_model import Unit
 from .audit_processes import PROC
+from .commands import SYSTEM_PATH
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAME = "supervisord"
 #: What a login or a service manager gives, and what says where somebody was when it was started.
 _USUAL = re.compile(
@@ -32,7 +32,7 @@ class Inherited:
 
     names: tuple[str, ...] = ()
     environment_files: tuple[str, ...] = ()
-    path: str = PATH
+    path: str = SYSTEM_PATH
 
     def told(self, own: Collection[str]) -> str:
         """Return what is to be decided about a program with variables of its ``own``; empty for nothing."""
@@ -74,7 +74,7 @@ class Supervisor:
 
     def _is_usual(self, name: str, value: str) -> bool:
         if name == "PATH":
-            return set(value.split(":")) <= {*PATH.split(":"), "/snap/bin"}
+            return set(value.split(":")) <= {*SYSTEM_PATH.split(":"), "/snap/bin"}
         if _LANGUAGE.fullmatch(name):
             return _UTF8.match(value) is not None
         # What a unit sets is meant for its programs.
@@ -135,4 +135,4 @@ def inherited_from(found: Sequence[Supervisor], path: str) -> Inherited:
     names = dict.fromkeys(name for one in own for name in one.names())
     files = dict.fromkeys(file for one in own for file in one.environment_files)
     paths = [one.variables["PATH"] for one in own if one.variables.get("PATH")]
-    return Inherited(tuple(sorted(names)), tuple(files), paths[0] if paths else PATH)
+    return Inherited(tuple(sorted(names)), tuple(files), paths[0] if paths else SYSTEM_PATH)

@@ -15,9 +15,8 @@ from . import systemd_host as systemd
 from .adopt_shell import SHELLS as PARSED
 from .adopt_shell import WRAPPERS, Command, NeedsShell, parse_command, parse_script
 from .audit_processes import PROC, SHELLS, members, program_of, pythons_below
+from .commands import SYSTEM_PATH
 
-#: What systemd gives a service.
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROPERTIES = ("LoadState", "FragmentPath", "MainPID", "ControlGroup")
 #: Words of a Python, or of what a script names as its interpreter, before those of the command.
 _AHEAD = 2
@@ -96,7 +95,7 @@ def direct_command(values: Mapping[str, Any], wrapped: Wrapped) -> Optional[Comm
     if not isinstance(argv, list) or wrapped.count > 1:
         return None
     try:
-        command = _parsed(argv, directory, values.get("environment", {}).get("PATH", _PATH))
+        command = _parsed(argv, directory, values.get("environment", {}).get("PATH", SYSTEM_PATH))
     except (NeedsShell, OSError):
         return None
     ahead = len(wrapped.argv) - len(command.argv)

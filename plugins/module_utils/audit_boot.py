@@ -83,8 +83,8 @@ def boot_of(
     """Return what the next boot makes of units.
 
     ``into`` are the units that would start each at the next boot, ``fleeting`` those that only links into others would start which
-    are there for this boot alone, ``reached`` those that the default target pulls in, ``default`` its own name. Where systemd does not say what that is, what
-    would start a unit counts as there.
+    are there for this boot alone, ``reached`` those that the default target pulls in, ``default`` its own name. Where systemd
+    does not say what that is, what would start a unit counts as there.
     """
     lasting = set(reached) - set(fleeting)
     stranded = stranded_of(into, lasting, default) if reached else {}

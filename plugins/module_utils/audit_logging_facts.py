@@ -30,35 +30,31 @@ _OTHER_LOGGERS = re.compile(rb"\b(?:loguru|structlog)\b")
 _RECORD = rb"(?:debug|info|warn|warning|error|critical|exception|log)\("
 _RECORDS = re.compile(rb"(?:\b|_)log(?:ger|ging)?\." + _RECORD, re.IGNORECASE)
 _SURE_RECORDS = re.compile(rb"\blogging\." + _RECORD)
-_TOOLS = (
-    *(
-        "argparse",
-        "click",
-        "cmd",
-        "cmd2",
-        "code",
-        "colorama",
-        "curses",
-        "cyclopts",
-        "docopt",
-        "fire",
-        "getopt",
-        "getpass",
-    ),
-    *(
-        "IPython",
-        "inquirer",
-        "optparse",
-        "pdb",
-        "plac",
-        "prompt_toolkit",
-        "questionary",
-        "readline",
-        "rich",
-        "tqdm",
-        "typer",
-    ),
-)
+_TOOLS = [
+    "argparse",
+    "click",
+    "cmd",
+    "cmd2",
+    "code",
+    "colorama",
+    "curses",
+    "cyclopts",
+    "docopt",
+    "fire",
+    "getopt",
+    "getpass",
+    "IPython",
+    "inquirer",
+    "optparse",
+    "pdb",
+    "plac",
+    "prompt_toolkit",
+    "questionary",
+    "readline",
+    "rich",
+    "tqdm",
+    "typer",
+]
 #: Who takes colours, reads arguments or asks, talks to somebody at a terminal.
 _OF_TOOLS = re.compile(
     rb"^[ \t]*(?:import|from)[ \t]+(?:%b)\b|\bsys\.argv\b|\binput\s*\(|\bexit\s*\(|\\(?:033|x1[bB])\[|\bcolor_theme\b|\bcolored\("
