@@ -32,6 +32,9 @@ def plain(host, tmp_path_factory, wheelhouse):
     (folder / pip.name).write_bytes(pip.read_bytes())
     put_wheels(host, folder, WHEELS)
     assert plain_python(host, FOLDER, f"{WHEELS}/{pip.name}") == PYTHON
+    # The pip in Debian's ensurepip finds what it is made of below the prefix of its own Python.
+    host.check(["mkdir", "-p", f"{FOLDER}/share"])
+    host.check(["cp", "-r", "/usr/share/python-wheels", f"{FOLDER}/share/"])
 
 
 def change(host, *pins, check=False, **options):
