@@ -7,10 +7,20 @@ from __future__ import annotations
 
 import inspect
 
-from . import runtime_hooks, runtime_joined, runtime_journal, runtime_logging, runtime_start
+from . import (
+    runtime_canary,
+    runtime_hooks,
+    runtime_joined,
+    runtime_journal,
+    runtime_logging,
+    runtime_probe,
+    runtime_start,
+)
 
 PACKAGE = "stability_runtime"
-_MODULES = (runtime_hooks, runtime_joined, runtime_journal, runtime_logging, runtime_start)
+_MODULES = (
+    *(runtime_canary, runtime_hooks, runtime_joined, runtime_journal, runtime_logging, runtime_probe, runtime_start),
+)
 #: What Python runs at its start (https://docs.python.org/3/library/site.html). It is text, because it can be imported as what it
 #: is at its place only. A service may start Pythons of all ages, so an old one must be able to read it.
 _SITECUSTOMIZE = '''\

@@ -4,7 +4,8 @@
 """Inside a service: what runs before the first line of the application, as the unit's environment says.
 
 ``STABILITY_LOG_LEVEL`` is the level of the root logger, ``STABILITY_LOG_FORMAT`` is ``text`` or ``json``,
-``STABILITY_LOGGERS`` has words ``name=LEVEL``, ``STABILITY_IDENTIFIER`` is what the journal calls the service.
+``STABILITY_LOGGERS`` has words ``name=LEVEL``, ``STABILITY_IDENTIFIER`` is what the journal calls the service, ``STABILITY_PROBE``
+is the folder for the sockets by which its processes are asked.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import sys
 
 LEVEL, FORM, LOGGERS = "STABILITY_LOG_LEVEL", "STABILITY_LOG_FORMAT", "STABILITY_LOGGERS"
-IDENTIFIER = "STABILITY_IDENTIFIER"
+IDENTIFIER, PROBE = "STABILITY_IDENTIFIER", "STABILITY_PROBE"
 
 
 def start() -> None:
@@ -24,6 +25,8 @@ def start() -> None:
     try:
         if LEVEL in os.environ:
             _log(os.environ[LEVEL])
+        if os.environ.get(PROBE):
+            _listen(os.environ[PROBE])
     except (AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         sys.stderr.write(f"stability: the runtime has no effect: {type(error).__name__}: {error}\n")
 
@@ -39,3 +42,9 @@ def _log(level: str) -> None:
     runtime_joined.install(runtime)
     if journal.is_at(2):
         journal.greet()
+
+
+def _listen(folder: str) -> None:
+    from . import runtime_probe
+
+    runtime_probe.install(folder)

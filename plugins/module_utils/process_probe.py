@@ -1,0 +1,90 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks running Python processes about themselves, through the sockets of the runtime (:mod:`.runtime_probe`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Optional
+
+#: Seconds that a process has to answer: a program that computes lets its other threads run in between.
+PATIENCE = 10.0
+#: Bytes; nobody's logging has that many loggers.
+_LONGEST = 8 * 2**20
+#: The process, user and group at the other end (unix(7), ``SO_PEERCRED``).
+_PEER = struct.Struct("iII")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a process has answered; ``content`` is ``None`` where it has not, and ``trouble`` says why."""
+
+    pid: int
+    content: Optional[dict[str, Any]]
+    trouble: str = ""
+
+
+def ask_all(folder: str, pids: Collection[int], question: str, token: str = "") -> list[Answer]:
+    """Ask every process of ``pids`` that listens in a folder, in the order of their ids.
+
+    The folder belongs to the user of the service: what stands there may lead to any socket of the host, so nothing is sent to a
+    process that is not one of ``pids``.
+    """
+    found = []
+    with suppress(OSError):
+        for name in sorted(filter(str.isdigit, os.listdir(folder)), key=int):
+            answer = _ask(os.path.join(folder, name), pids, {"question": question, "token": token})
+            if answer is not None:
+                found.append(answer)
+    return found
+
+
+def _ask(path: str, pids: Collection[int], question: dict[str, str]) -> Optional[Answer]:
+    """Ask at a socket; ``None`` when nobody listens there any more, or somebody else does."""
+    deadline = time.monotonic() + PATIENCE
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+        asked.settimeout(PATIENCE)
+        try:
+            asked.connect(path)
+            pid, _user, _group = _PEER.unpack(asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        except OSError:
+            return None
+        if pid not in pids:
+            return None
+        try:
+            asked.sendall(json.dumps(question).encode() + b"\n")
+            return understood(pid, received(asked, deadline))
+        except OSError as error:
+            return Answer(pid, None, "it does not answer" if isinstance(error, socket.timeout) else str(error))
+
+
+def received(asked: socket.socket, deadline: float) -> bytes:
+    """Return what comes until the end of the line. Raises :class:`OSError` when that takes too long."""
+    data = bytearray()
+    while not data.endswith(b"\n") and len(data) < _LONGEST:
+        asked.settimeout(max(0.001, deadline - time.monotonic()))
+        part = asked.recv(65536)
+        if not part:
+            break
+        data += part
+    return bytes(data)
+
+
+def understood(pid: int, line: bytes) -> Answer:
+    """Return the answer that a line is; it is somebody else's word, so it may be anything."""
+    try:
+        content = json.loads(line)
+    except ValueError:
+        return Answer(pid, None, "it has gone away before it answered" if not line else "what it answers is no JSON")
+    if not isinstance(content, dict) or "error" in content:
+        told = content.get("error") if isinstance(content, dict) else content
+        return Answer(pid, None, f"it answers: {str(told)[:200]}")
+    return Answer(pid, content)

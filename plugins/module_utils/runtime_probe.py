@@ -1,0 +1,140 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Inside a service: a thread that sleeps until root, or the user of the service, asks something about this process.
+
+It listens on a socket of its own for each process, in a folder that the unit has made, and is there again after a fork. An answer is
+one line of JSON, as the question is. This runs on Python 3.8 and newer, with nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+# Both below the modules that gevent and eventlet replace: a thread of theirs would stop the whole program until somebody asks.
+import _socket
+import _thread
+import os
+import struct
+import sys
+from time import sleep
+
+#: A question is short; whoever sends more, or takes longer, in seconds, is not served.
+_LONGEST, _PATIENCE = 65536, 5.0
+#: The process, user and group at the other end (unix(7), ``SO_PEERCRED``).
+_PEER = struct.Struct("iII")
+
+
+def install(folder: str) -> None:
+    """Listen in a folder from now on, in this process and all that it forks.
+
+    Raises:
+        OSError: the folder is missing, or this user may not write there.
+    """
+    probe = Probe(folder, _thread.start_new_thread)
+    probe.listen()
+    os.register_at_fork(after_in_child=probe.listen_again)
+
+
+class Probe:
+    """The socket of this process, and the thread behind it.
+
+    Args:
+        folder: where the sockets of all processes of the service are, each with its process id for a name.
+        start_thread: what starts a thread of the operating system.
+    """
+
+    def __init__(self, folder: str, start_thread: object) -> None:
+        self._folder = folder
+        self._start_thread = start_thread
+        self._socket: _socket.socket | None = None
+        self._inode = 0
+
+    def listen(self) -> None:
+        """Make the socket of this process, and wait for questions in a thread of its own."""
+        self._remove_left_over()
+        path = f"{self._folder}/{os.getpid()}"
+        found = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
+            found.bind(path)
+            # Nobody can connect before it listens, so the umask does not matter, which belongs to the whole process.
+            os.chmod(path, 0o600)
+            found.listen(2)
+        except OSError:
+            found.close()
+            raise
+        self._socket, self._inode = found, os.fstat(found.fileno()).st_ino
+        self._start_thread(self._serve, (found,))  # type: ignore[operator]
+
+    def listen_again(self) -> None:
+        """Do so after a fork, where what is inherited is the parent's, and where the program has closed the socket."""
+        inherited, self._socket = self._socket, None
+        try:
+            if inherited is not None and self._is_own(inherited):
+                inherited.close()
+            elif inherited is not None:
+                inherited.detach()
+            self.listen()
+        except (OSError, RuntimeError) as error:
+            sys.stderr.write(f"stability: this process cannot be asked: {type(error).__name__}: {error}\n")
+
+    def _remove_left_over(self) -> None:
+        """Remove sockets of processes that are gone: those that were killed, and those that ended by ``os._exit``."""
+        own = str(os.getpid())
+        for name in os.listdir(self._folder):
+            if name == own or (name.isdigit() and not os.path.exists(f"/proc/{name}")):
+                try:
+                    os.unlink(f"{self._folder}/{name}")
+                except FileNotFoundError:
+                    continue
+
+    def _is_own(self, found: _socket.socket) -> bool:
+        """Whether a program that closes all descriptors has not got this one again for something else."""
+        try:
+            return os.fstat(found.fileno()).st_ino == self._inode
+        except OSError:
+            return False
+
+    def _serve(self, found: _socket.socket) -> None:
+        while self._is_own(found):
+            try:
+                descriptor, _address = found._accept()  # type: ignore[attr-defined]
+            except OSError:
+                # No descriptor is left, for one.
+                sleep(1.0)
+                continue
+            asked = _socket.socket(fileno=descriptor)
+            try:
+                _reply(asked)
+            except OSError:
+                pass
+            finally:
+                asked.close()
+        self.listen_again()
+
+
+def _reply(asked: _socket.socket) -> None:
+    """Answer who has connected, unless that is somebody else."""
+    asked.settimeout(_PATIENCE)
+    _pid, user, _group = _PEER.unpack(asked.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, _PEER.size))
+    if user not in (0, os.geteuid()):
+        return
+    question = b""
+    while b"\n" not in question and len(question) < _LONGEST:
+        part = asked.recv(4096)
+        if not part:
+            return
+        question += part
+    asked.sendall(_answer(question))
+
+
+def _answer(question: bytes) -> bytes:
+    # None of this is needed before somebody asks.
+    import json
+
+    from . import runtime_canary
+
+    try:
+        asked = json.loads(question)
+        answer = runtime_canary.QUESTIONS[asked["question"]](asked.get("token", ""))
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    return json.dumps(answer).encode() + b"\n"
