@@ -28,7 +28,7 @@ class Worker:
 class Process:
     """The main process of a unit, or where that is a shell, the Python that it has started.
 
-    ``age`` is in seconds, ``argv`` its arguments, ``variables`` those of Python in its environment, ``spent_by_dead`` the seconds of
+    ``age`` is in seconds, ``argv`` its arguments, ``variables`` those of Python and of the runtime in its environment, ``spent_by_dead`` the seconds of
     CPU time that its children have taken which have ended, ``deaths`` the number of workers that ended while they were watched,
     ``astray`` where its output goes that does not go to the journal, by systemd's directive. Below a shell, ``shell`` is the age of
     that, and ``folder`` the working directory. What cannot be read without more rights is ``None``.

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Optional
 
 from .audit_model import Process, Worker
+from .runtime_place import FOLDER, PROBE
 
 #: Seconds for which workers are watched that may be in a crash loop, and between two looks at them.
 WATCHED = 10.0
@@ -28,7 +29,8 @@ _PYTHON = re.compile(r"(?:python|pypy)[0-9.]*[td]?(?:-dbg)?\Z")
 _SHEBANG = re.compile(rb"#!\s*(?:\S*/env\s+(?:-\S+\s+)*)?(?:\S*/)?(?:python|pypy)[0-9.]*\s")
 #: How scripts with a long path begin, that pip and uv write.
 _LONG_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' ['\"]?\S*/(?:python|pypy)[0-9.]*['\"]? ")
-_OWN_VARIABLES = "PYTHON"
+_OWN_VARIABLES = ("PYTHON", PROBE)
+_PATH = "PYTHONPATH"
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 #: Programs that run a script, and do what it says as children of their own unless it says ``exec``.
 SHELLS = ("sh", "dash", "bash", "rbash", "ash", "busybox", "ksh", "ksh93", "mksh", "zsh", "fish")
@@ -103,7 +105,10 @@ def _words(pid: int, name: str, proc: str) -> tuple[str, ...]:
 
 
 def _variables(pid: int, proc: str) -> Optional[Mapping[str, str]]:
-    """Return Python's own variables in the environment of a process; all others stay there."""
+    """Return Python's own variables, and ours, in the environment of a process; all others stay there.
+
+    The folder of the runtime holds nothing that a program imports.
+    """
     try:
         pairs = [word.partition("=") for word in _words(pid, "environ", proc)]
     except OSError:
@@ -111,7 +116,10 @@ def _variables(pid: int, proc: str) -> Optional[Mapping[str, str]]:
     if not any(_NAME.match(name) and sign for name, sign, _value in pairs):
         # setproctitle writes the title over the environment; systemd gives every process one.
         return None
-    return {name: value for name, _sign, value in pairs if name.startswith(_OWN_VARIABLES)}
+    found = {name: value for name, _sign, value in pairs if name.startswith(_OWN_VARIABLES)}
+    if _PATH in found:
+        found[_PATH] = os.pathsep.join(one for one in found[_PATH].split(os.pathsep) if one != FOLDER)
+    return found
 
 
 def _astray(pid: int, proc: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ from .unit_state import OTHER_FOLDERS, UNIT_FOLDER
 PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "MainPID", "NRestarts"),
     *("Restart", "RestartUSec", "RestartPreventExitStatus", "StartLimitIntervalUSec", "StartLimitBurst"),
-    *("User", "WorkingDirectory"),
+    *("User", "WorkingDirectory", "LogLevelMax"),
     *("NeedDaemonReload", "FragmentPath", "DropInPaths", "UnitFileState", *REVERSE),
     *("TriggeredBy", "StandardOutput", "StandardError", "MemoryMax", "MemoryHigh", "MemoryCurrent", "ControlGroup"),
 )

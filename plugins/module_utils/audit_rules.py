@@ -212,6 +212,20 @@ RULES = (
         "Records are forwarded to another host at once.",
     ),
     Rule(
+        "SB208",
+        ERROR,
+        "Records do not reach the journal",
+        "What a service says of its trouble is then nowhere, and nobody notices before it is needed.",
+        "On request (stability_audit_live) the running service makes a record at each level through the root logger and all that are "
+        "configured, and through structlog and loguru where they are loaded; these are looked up in the journal, and what is missing is "
+        "explained from the loggers and handlers of the process. Of the root logger INFO and above must arrive, of the others what "
+        "their own level lets through. It is a warning where nothing but INFO is lost.",
+        "Without a configuration INFO of the root logger is nowhere; with basicConfig(level='INFO') all of it arrives, of the priority 6 whatever "
+        "its level, and with the runtime of the baseline of its own (systemd 247, 252, 257, 262).",
+        "logging: {level: INFO, apply: startup}, or the configuration of the program corrected.",
+        "The program sends its records elsewhere on purpose, and somebody looks there.",
+    ),
+    Rule(
         "SB209",
         INFO,
         "print() is used as logging",

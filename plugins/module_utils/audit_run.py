@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Optional
 
-from . import audit_journal, audit_packages, audit_units
+from . import audit_canary, audit_journal, audit_packages, audit_units
 from . import systemd_host as systemd
 from .audit_applications import Allowance
 from .audit_environments import Known, Looking, environments_of, read_environment
@@ -20,6 +20,7 @@ from .audit_packages import Held
 from .audit_reading import read_units
 from .audit_rules import SEVERITIES
 from .audit_waivers import parse_waivers, waive
+from .canary import Canary
 from .commands import user_named
 from .environments import Environment, parse_environments
 from .masking import masked_value, plain
@@ -41,6 +42,7 @@ class Audit:
     used: Mapping[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+    canaries: Optional[Mapping[str, Sequence[Canary]]] = None
 
     def result(self) -> dict[str, Any]:
         """Return it as a module's result; the worst findings come first."""
@@ -72,6 +74,7 @@ class Audit:
             "restarts": int(unit.properties.get("NRestarts") or 0),
             "virtualenv": self.used.get(unit.name),
             "age": round(unit.process.age_of_main) if unit.process else None,
+            "canary": audit_canary.result_of(self.canaries.get(unit.name, ())) if self.canaries is not None else None,
             **numbers,
         }
 
@@ -95,6 +98,15 @@ def _read_host(audit: Audit, services: Sequence[Service]) -> None:
     audit.units, audit.unseen = read.units, [*audit.unseen, *read.unseen]
     audit.findings += [finding for unit in audit.units for finding in audit_units.judge(unit)]
     audit.findings += audit_journal.judge(audit_journal.read_journal_state(audit.systemd))
+
+
+def _try_canaries(audit: Audit) -> None:
+    """Let the services make records, and look for them."""
+    tried = audit_canary.try_all(audit.units)
+    audit.canaries, audit.unseen = tried.canaries, [*audit.unseen, *tried.unseen]
+    audit.findings += [
+        finding for unit in audit.units for finding in audit_canary.judge(unit, tried.canaries.get(unit.name, ()))
+    ]
 
 
 def _known(path: str, listed: Optional[Environment], services: Sequence[Service], audit: Audit) -> Known:
@@ -133,17 +145,19 @@ def _read_environments(
                 audit.findings += audit_packages.imports_from_its_environment(unit, held, _user_site(unit, held))
 
 
-def run_audit(services: object, environments: object, waivers: object, remember: bool) -> Audit:
+def run_audit(services: object, environments: object, waivers: object, remember: bool, live: bool = False) -> Audit:
     """Audit the host: the listed services, or when none are listed every Python service, and the environments of both.
 
     ``waivers`` say which findings may stay. ``remember`` is whether digests of files, and that nothing was missing, may be kept
-    for the next time; nothing else is ever written. Raises :class:`~.problems.InvalidInput` with every problem of the lists.
+    for the next time; nothing else is ever written. ``live`` is whether services are asked to make records. Raises :class:`~.problems.InvalidInput` with every problem of the lists.
     """
     audit = Audit()
     parsed = parse_services(services, "services")
     listed = parse_environments(environments, "environments")
     silenced = parse_waivers(waivers, "waivers")
     _read_host(audit, parsed)
+    if live:
+        _try_canaries(audit)
     _read_environments(audit, parsed, listed, remember)
     audit.findings = waive(audit.findings, silenced, date.today())
     return audit

@@ -33,7 +33,7 @@ class Answer:
 
 
 def ask_all(folder: str, pids: Collection[int], question: str, token: str = "") -> list[Answer]:
-    """Ask every process of ``pids`` that listens in a folder, in the order of their ids.
+    """Ask every process of ``pids`` that listens in a folder, in the order of their ids; each gets ``token`` with its id behind it.
 
     The folder belongs to the user of the service: what stands there may lead to any socket of the host, so nothing is sent to a
     process that is not one of ``pids``.
@@ -41,13 +41,13 @@ def ask_all(folder: str, pids: Collection[int], question: str, token: str = "") 
     found = []
     with suppress(OSError):
         for name in sorted(filter(str.isdigit, os.listdir(folder)), key=int):
-            answer = _ask(os.path.join(folder, name), pids, {"question": question, "token": token})
+            answer = _ask(os.path.join(folder, name), pids, question, token)
             if answer is not None:
                 found.append(answer)
     return found
 
 
-def _ask(path: str, pids: Collection[int], question: dict[str, str]) -> Optional[Answer]:
+def _ask(path: str, pids: Collection[int], question: str, token: str) -> Optional[Answer]:
     """Ask at a socket; ``None`` when nobody listens there any more, or somebody else does."""
     deadline = time.monotonic() + PATIENCE
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
@@ -60,10 +60,15 @@ def _ask(path: str, pids: Collection[int], question: dict[str, str]) -> Optional
         if pid not in pids:
             return None
         try:
-            asked.sendall(json.dumps(question).encode() + b"\n")
+            asked.sendall(json.dumps({"question": question, "token": token_of(token, pid)}).encode() + b"\n")
             return understood(pid, received(asked, deadline))
         except OSError as error:
             return Answer(pid, None, "it does not answer" if isinstance(error, socket.timeout) else str(error))
+
+
+def token_of(token: str, pid: int) -> str:
+    """Return the token of a process: what several processes of a service make can be told apart."""
+    return f"{token}-{pid}"
 
 
 def received(asked: socket.socket, deadline: float) -> bytes:

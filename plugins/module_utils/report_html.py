@@ -16,6 +16,7 @@ from typing import Any, Optional
 from .audit_rules import ERROR, INFO, SEVERITIES, WARNING
 from .report_charts import chart, size
 from .report_page import ICON, SCRIPT, STYLE, policy, shown, shown_lines
+from .report_records import records
 from .yaml_lines import yaml_lines
 
 Json = Mapping[str, Any]
@@ -275,7 +276,7 @@ def _host(number: int, host: Json, missed: Optional[Json], rules: Json, unfolded
         yield "<div class=fine data-rest>"
         for place, unit in fine:
             yield f"<section data-u id=h{number}-{place}><h4>{shown(unit['name'])}</h4><p class=facts>{_facts(unit['service'])}</p>"
-            yield f"{_badge(None)}{chart(unit['service'])}</section>"
+            yield f"{_badge(None)}{chart(unit['service'])}{records(unit['service'].get('canary'))}</section>"
         yield "</div>"
     yield from _environments(host["environments"])
     yield "</div></details>"
@@ -318,6 +319,7 @@ def _unit(anchor: str, unit: Json, rules: Json) -> Iterator[str]:
     if service:
         yield f"<p class=facts>{_facts(service)}</p>"
         yield chart(service)
+        yield records(service.get("canary"))
     yield f"{_findings(unit['findings'], rules)}</section>"
 
 

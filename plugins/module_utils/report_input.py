@@ -9,6 +9,7 @@ A host that returns something else spoils the report of no other, and what is no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from .audit_rules import BY_ID, SEVERITIES
@@ -36,9 +37,13 @@ def _all(check: Check) -> Check:
     return lambda value: isinstance(value, list) and all(map(check, value))
 
 
-def _mapping(checks: Mapping[str, Check]) -> Check:
-    """Return a check for a mapping that has exactly these keys."""
-    return lambda value: _with(checks)(value) and len(value) == len(checks)
+def _mapping(checks: Mapping[str, Check], optional: Mapping[str, Check] = MappingProxyType({})) -> Check:
+    """Return a check for a mapping that has exactly these keys, and of the optional ones any."""
+    return lambda value: (
+        _with(checks)(value)
+        and not set(value) - set(checks) - set(optional)
+        and all(check(value[key]) for key, check in optional.items() if key in value)
+    )
 
 
 def _with(checks: Mapping[str, Check]) -> Check:
@@ -52,6 +57,16 @@ def _texts(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(one, str) for pair in value.items() for one in pair)
 
 
+_CANARY = _mapping(
+    {
+        **dict.fromkeys(("asked", "library", "logger"), _text),
+        "pid": _count,
+        "arrived": lambda value: (
+            isinstance(value, Mapping) and all(_text(level) and _or_null(_count)(one) for level, one in value.items())
+        ),
+        **dict.fromkeys(("lost", "repeated", "units"), _all(_text)),
+    }
+)
 _SERVICE = _mapping(
     {
         **dict.fromkeys(("unit", "state"), _text),
@@ -59,7 +74,9 @@ _SERVICE = _mapping(
         "restarts": _count,
         "virtualenv": _or_null(_text),
         **dict.fromkeys(("age", "memory", "memory_high", "memory_max"), _or_null(_count)),
-    }
+    },
+    # A host that is looked at with an older version of the collection says nothing of it.
+    {"canary": _or_null(_all(_CANARY))},
 )
 _ENVIRONMENT = _mapping({"virtualenv": _text, "python": _text, "distributions": _texts})
 _FINDING = _mapping(

@@ -41,6 +41,13 @@ options:
     type: list
     elements: raw
     default: []
+  live:
+    description:
+      - Whether running services that have the probe of the baseline are asked to make a record at each level, through each logger
+        that is configured, which are then looked for in the journal.
+      - That is the one thing which leaves something behind, the records. In check mode it is not done.
+    type: bool
+    default: false
 requirements:
   - Python 3.9 or newer
 extends_documentation_fragment:
@@ -97,6 +104,13 @@ services:
     age:
       description: Seconds since its main process was started, V(null) when there is none.
       type: int
+    canary:
+      description: >-
+        What became of the records that it was asked to make, V(null) when it was not asked. One mapping for each logger of each
+        process, with C(asked) (what made them), C(pid), C(library), C(logger), C(arrived) (the priority of each level), C(lost) and
+        C(repeated) (levels), and C(units) (what they belong to in the journal).
+      type: list
+      elements: dict
     memory:
       description: Bytes that its control group has, V(null) when that is not known.
       type: int
@@ -191,9 +205,11 @@ def main():
     """Run the module."""
     lists = {"type": "list", "elements": "raw", "default": []}
     options = ("services", "environments", "waivers")
-    module = QuietModule(argument_spec=dict.fromkeys(options, lists), supports_check_mode=True)
+    live = {"live": {"type": "bool", "default": False}}
+    module = QuietModule(argument_spec={**dict.fromkeys(options, lists), **live}, supports_check_mode=True)
+    acts = not module.check_mode
     try:
-        audit = run_audit(*(module.params[option] for option in options), remember=not module.check_mode)
+        audit = run_audit(*(module.params[one] for one in options), remember=acts, live=acts and module.params["live"])
     except InvalidInput as invalid:
         module.fail_json(msg=str(invalid), invocation={})
     except OSError as error:

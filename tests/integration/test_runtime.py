@@ -11,8 +11,8 @@ from itertools import count
 
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils.runtime_files import files
+from ansible_collections.stability.baseline.plugins.module_utils.runtime_place import FOLDER
 
-FOLDER = "/usr/local/lib/stability/python"
 NUMBERS = count(1)
 PLAIN = "import logging, sys\n"
 #: Ways in which a process ends right after its last record.

@@ -30,6 +30,13 @@ def service(unit: str = "api.service", **keys: Any) -> dict[str, Any]:
     return {"unit": unit, **usual, "memory": 1000, "memory_high": None, "memory_max": 4000, **keys}
 
 
+def records(**keys: Any) -> dict[str, Any]:
+    """Return what became of the records of one logger, as a result has it."""
+    usual = {"asked": "the service itself", "pid": 17, "library": "logging", "logger": "root", "repeated": []}
+    arrived = {"WARNING": 6, "ERROR": None}
+    return {**usual, "arrived": arrived, "lost": ["INFO"], "units": ["api.service"], **keys}
+
+
 def environment(**versions: str) -> dict[str, Any]:
     """Return an environment as a result has it."""
     return {"virtualenv": "/opt/api/venv", "python": "3.11.2", "distributions": versions}

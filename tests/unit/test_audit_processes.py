@@ -24,6 +24,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.audit_processes
     shows_output,
     watch_workers,
 )
+from ansible_collections.stability.baseline.plugins.module_utils.runtime_place import FOLDER
 
 #: A master that forks a worker, lets another one work and end, has a helper of another kind, and says so.
 MASTER = """
@@ -58,7 +59,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def master() -> Iterator[tuple[int, int, int]]:
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TOKEN": "secret"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TOKEN": "secret", "PYTHONPATH": f"/srv:{FOLDER}"}
     with subprocess.Popen([sys.executable, "-B", "-c", MASTER], stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         worker, helper = map(int, process.stdout.readline().split())
@@ -73,6 +74,7 @@ def test_a_process_its_workers_and_what_its_dead_children_took(master: tuple[int
     assert found is not None
     assert found.argv[1:] == ("-B", "-c", MASTER)
     assert found.variables is not None and found.variables["PYTHONUNBUFFERED"] == "1" and "TOKEN" not in found.variables
+    assert found.variables["PYTHONPATH"] == "/srv"
     assert [one.pid for one in found.workers] == [worker]
     assert 0.25 < found.spent_by_dead < 5
     assert 0 <= found.workers[0].age <= found.age < 30

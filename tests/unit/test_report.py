@@ -19,7 +19,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.report import (
     build,
     check_report,
 )
-from report_data import FIRST, LATER, RESULTS, environment, finding, result, service
+from report_data import FIRST, LATER, RESULTS, environment, finding, records, result, service
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 
@@ -132,6 +132,8 @@ def test_distributions_that_differ_between_hosts_are_drift() -> None:
         ({"findings": [finding() | {"more": 1}]}, "findings"),
         ({"services": [service(memory="a lot")]}, "services"),
         ({"services": [service(restarts=True)], "unseen": [1]}, "unseen, services"),
+        ({"services": [service(canary=[records(arrived={"INFO": "6"})])]}, "services"),
+        ({"services": [service(canary={}, more=1)]}, "services"),
         ({"environments": [environment() | {"distributions": {"flask": 3}}]}, "environments"),
         ({"systemd": "252", "root": "yes"}, "systemd, root"),
     ],
@@ -163,7 +165,12 @@ def test_a_host_whose_result_is_none_at_all(returned: Any, problem: str) -> None
     assert [(one["host"], one["problem"]) for one in report["hosts"]] == [("odd", problem), ("web", None)]
 
 
-@pytest.mark.parametrize("results", [RESULTS, {}, {"gone": {}}])
+LIVE = result(services=[service(canary=[records(), records(library="loguru", logger="loguru", repeated=["INFO"])])])
+
+
+@pytest.mark.parametrize(
+    "results", [RESULTS, {}, {"gone": {}}, {"live": LIVE, "asked": result(services=[service(canary=None)])}]
+)
 def test_a_report_fits_its_schema(results: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     first = build(results, FIRST)

@@ -23,7 +23,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.report_charts i
 from ansible_collections.stability.baseline.plugins.module_utils.report_html import html
 from hypothesis import given
 from hypothesis import strategies as st
-from report_data import FIRST, LATER, RESULTS, WAIVED, environment, finding, result, service
+from report_data import FIRST, LATER, RESULTS, WAIVED, environment, finding, records, result, service
 
 from report_pages import large_report, shop_report
 
@@ -427,6 +427,16 @@ def test_memory_that_is_not_known_is_a_gap() -> None:
 @pytest.mark.parametrize("history", [[], [[1, 2, 3]], [[1, None, 0], [2, None, 0]]])
 def test_there_is_no_chart_without_something_to_compare(history: list[list[Any]]) -> None:
     assert chart(service(history=history)) == ""
+
+
+def test_what_became_of_the_records_of_a_service_is_shown() -> None:
+    rows = [records(), records(library="loguru", logger="loguru", pid=18, repeated=["ERROR"], lost=[])]
+    shown = page(build({"web": result(services=[service(canary=rows)])}, FIRST)).one("details", class_="more")
+    assert shown.one("summary").text == "4 of 5 records arrived in the journal"
+    assert [line.text for line in shown.all("li")] == [
+        "logging root, process 17 (the service itself): WARNING with priority 6, ERROR without a priority; not there INFO",
+        "loguru, process 18 (the service itself): WARNING with priority 6, ERROR without a priority; more than once ERROR",
+    ]
 
 
 def test_each_service_has_its_chart() -> None:
