@@ -5,19 +5,22 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from . import canary_process, process_remote
 from .audit_model import Finding, Unit
 from .canary import Canary, Row, canary_of, look_up
-from .canary_causes import NUMBERS, cause_of
+from .canary_causes import NUMBERS, ROOT, cause_of, loggers_of
 from .process_probe import Answer, ask_all, token_of
 from .runtime_place import PROBE
 
-_PROBED = "the service itself"
+_PROBED, _STAND_IN = "the service itself", "a process with its settings"
+_NO_ANSWER = "what it answers is none"
 #: The priority that lines have which say none (systemd.exec(5), ``SyslogLevel=``).
 _PLAIN_PRIORITY = 6
 
@@ -31,44 +34,77 @@ class Tried:
 
 
 def try_all(units: Iterable[Unit]) -> Tried:
-    """Let every service that runs make records, and look them up."""
-    tried, since = Tried(), time.time()
-    made: list[Canary] = []
-    for unit in units:
-        if unit.is_up and unit.process is not None:
-            own = list(_asked(unit, tried.unseen))
-            made += own
-    for canary in look_up(made, since) if made else ():
-        tried.canaries.setdefault(canary.unit, []).append(canary)
+    """Let every service make records, or a process in its place, and look them up."""
+    tried, since, token = Tried(), time.time(), secrets.token_hex(8)
+    able = [unit for unit in units if not unit.trouble and (unit.is_up or unit.is_job)]
+    probed = [unit for unit in able if _folder_of(unit)]
+    made = [(unit.name, canary) for unit in probed for canary in _asked(unit, token, tried.unseen)]
+    others = []
+    for unit in able:
+        if unit not in probed:
+            attached = _attached(unit, token)
+            made += [(unit.name, canary) for canary in attached]
+            others += [] if attached else [unit]
+    if os.geteuid() == 0:
+        made += list(_in_their_place(others, token, tried.unseen))
+    else:
+        tried.unseen += [_told(unit, "more rights are needed") for unit in others]
+    for (name, _canary), canary in zip(made, look_up([canary for _name, canary in made], since)):
+        tried.canaries.setdefault(name, []).append(canary)
     return tried
 
 
-def _asked(unit: Unit, unseen: list[str]) -> Iterator[Canary]:
+def _folder_of(unit: Unit) -> str:
+    """Return the folder with the sockets of a service that can be asked; empty for any other."""
+    return (unit.process.variables or {}).get(PROBE, "") if unit.process and unit.is_up else ""
+
+
+def _told(unit: Unit, reason: str) -> str:
+    return f"whether records of {unit.name} reach the journal ({reason})"
+
+
+def _in_their_place(units: Sequence[Unit], token: str, unseen: list[str]) -> Iterator[tuple[str, Canary]]:
+    """Let processes make records that have the settings of the units."""
+    for unit, module, name, own, answer in canary_process.try_all(units, token) if units else ():
+        way = f"{_STAND_IN}{f' that has imported {module}' if module else ''}"
+        found = canary_of(answer.pid, way, own, name, answer.content) if answer.content else None
+        if found is None:
+            unseen.append(_told(unit, answer.trouble or _NO_ANSWER))
+        else:
+            yield unit.name, found
+
+
+def _asked(unit: Unit, token: str, unseen: list[str]) -> Iterator[Canary]:
     """Ask the main process of a unit, and one of its workers: the others are like it."""
-    process = unit.process
-    folder = (process.variables or {}).get(PROBE, "") if process else ""
-    if process is None or not folder:
+    process, folder = unit.process, _folder_of(unit)
+    if process is None:
         return
     pids = [process.pid, *(worker.pid for worker in process.workers[:1])]
-    token, answered = secrets.token_hex(8), False
-    for answer in ask_all(folder, pids, "canary", token):
-        found = _canary(unit, answer, token)
-        if found is not None and found.rows:
-            answered = True
-            yield found
-        elif answer.trouble or found is not None:
-            patched = found.tree.get("patched") if found is not None else ""
-            reason = answer.trouble or f"{patched} has replaced its threads"
-            unseen.append(f"whether records of {unit.name} reach the journal (process {answer.pid}: {reason})")
-            answered = True
-    if not answered:
-        unseen.append(f"whether records of {unit.name} reach the journal (nobody listens in {folder})")
+    answers = ask_all(folder, pids, "canary", token)
+    for answer in answers:
+        yield from _understood(unit, answer, token_of(token, answer.pid), unseen)
+    if not answers:
+        unseen.append(_told(unit, f"nobody listens in {folder}"))
 
 
-def _canary(unit: Unit, answer: Answer, token: str) -> Optional[Canary]:
-    if answer.content is None:
-        return None
-    return canary_of(answer.pid, _PROBED, token_of(token, answer.pid), unit.name, answer.content)
+def _attached(unit: Unit, token: str) -> list[Canary]:
+    """Ask the main process of a unit, and one of its workers, without the runtime; one that waits for something does not answer."""
+    process, found = unit.process, []
+    for pid in (process.pid, *(worker.pid for worker in process.workers[:1])) if process and unit.is_up else ():
+        if process_remote.version_of(pid) >= process_remote.FIRST:
+            own = token_of(token, pid)
+            found += list(_understood(unit, process_remote.ask(pid, "canary", own), own, []))
+    return found
+
+
+def _understood(unit: Unit, answer: Answer, token: str, unseen: list[str]) -> Iterator[Canary]:
+    """Yield what a process of the unit has made, or tell why it has made nothing."""
+    found = canary_of(answer.pid, _PROBED, token, unit.name, answer.content) if answer.content else None
+    if found is not None and found.rows:
+        yield found
+        return
+    patched = f"{found.tree['patched']} has replaced its threads" if found is not None else ""
+    unseen.append(_told(unit, f"process {answer.pid}: {answer.trouble or patched or _NO_ANSWER}"))
 
 
 def _lost(canary: Canary) -> dict[str, list[Row]]:
@@ -116,8 +152,15 @@ def judge(unit: Unit, canaries: Sequence[Canary]) -> Iterator[Finding]:
                 continue
             told.add(seen)
             loses_warnings = any(row.number >= NUMBERS["WARNING"] for row in rows)
-            mend = unit.entry(logging={"level": "INFO", "apply": "startup"})
-            yield Finding("SB208", unit.name, seen, mend, "" if loses_warnings else "warning")
+            yield Finding("SB208", unit.name, seen, _mend(unit, canary, rows), "" if loses_warnings else "warning")
+
+
+def _mend(unit: Unit, canary: Canary, rows: Sequence[Row]) -> Optional[dict[str, Any]]:
+    """Return what mends it where the program configures nothing; what it configures itself wins."""
+    is_configured = bool(loggers_of(canary.tree)[ROOT]["handlers"])
+    if is_configured or any(row.library != "logging" or row.arrivals or row.failed for row in rows):
+        return None
+    return unit.entry(logging={"level": "INFO", "apply": "startup"})
 
 
 def result_of(canaries: Optional[Sequence[Canary]]) -> Optional[list[dict[str, Any]]]:

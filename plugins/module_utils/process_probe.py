@@ -54,7 +54,7 @@ def _ask(path: str, pids: Collection[int], question: str, token: str) -> Optiona
         asked.settimeout(PATIENCE)
         try:
             asked.connect(path)
-            pid, _user, _group = _PEER.unpack(asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+            pid = peer_of(asked)
         except OSError:
             return None
         if pid not in pids:
@@ -64,6 +64,12 @@ def _ask(path: str, pids: Collection[int], question: str, token: str) -> Optiona
             return understood(pid, received(asked, deadline))
         except OSError as error:
             return Answer(pid, None, "it does not answer" if isinstance(error, socket.timeout) else str(error))
+
+
+def peer_of(asked: socket.socket) -> int:
+    """Return the process at the other end."""
+    pid, _user, _group = _PEER.unpack(asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return int(pid)
 
 
 def token_of(token: str, pid: int) -> str:

@@ -43,8 +43,8 @@ options:
     default: []
   live:
     description:
-      - Whether running services that have the probe of the baseline are asked to make a record at each level, through each logger
-        that is configured, which are then looked for in the journal.
+      - Whether services are asked to make a record at each level, through each logger that is configured, which are then looked for
+        in the journal (SB208). A process with the same settings of the unit does so for a service that cannot be asked.
       - That is the one thing which leaves something behind, the records. In check mode it is not done.
     type: bool
     default: false

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.stability.baseline.plugins.module_utils.runtime_files import files
 from ansible_collections.stability.baseline.plugins.module_utils.runtime_place import FOLDER
 
-from units import apply, wait_for
+from units import apply, properties, wait_for
 
 NAME = "canary-bird"
 PROBE = f"/run/stability/{NAME}"
@@ -151,6 +151,131 @@ def test_who_does_not_answer_is_told_and_check_mode_asks_nobody(bird):
     assert unseen == [f"whether records of {NAME}.service reach the journal (nobody listens in {PROBE})"]
     findings, rows, unseen = flown(bird, "", check=True)
     assert (findings, rows, unseen) == ([], None, [])
+
+
+SERVER = "import sys, time\nwhile True:\n    time.sleep(60)\n"
+IN_ITS_PLACE = "a process with its settings"
+
+
+def stood_in(host, application=None, program=SERVER, **keys):
+    """Deploy a program without the probe, and audit the host live; an application is what a server is told to run."""
+    host.put(PROGRAM, program)
+    if application is not None:
+        host.put("/srv/canary/shop/__init__.py", "")
+        host.put("/srv/canary/shop/web.py", application)
+    service = {
+        "name": NAME,
+        "user": "canary",
+        "exec_start": ["/usr/bin/python3", PROGRAM, *(["shop.web:app"] if application is not None else [])],
+        "working_directory": "/srv/canary" if application is not None else "/",
+        "settle_sec": 0,
+        **keys,
+    }
+    result = apply(host, [service])
+    assert not result.get("failed"), result.get("msg")
+    audit = host.module("baseline_info", {"services": [service], "live": True})
+    assert not audit.get("failed"), audit["msg"]
+    (shown,) = audit["services"]
+    assert (
+        host.run("ls -d /run/stability-ask* /run/stability-canary* /run/systemd/system/stability-canary*").output == ""
+    )
+    assert "stability-canary" not in host.check("systemctl list-units --all --plain --no-legend")
+    return [one for one in audit["findings"] if one["id"] == "SB208"], shown["canary"], audit["unseen"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({}, ""),
+        ({"hardening": "strict", "runtime_directory": "canary"}, ""),
+        ({"log_namespace": "birds"}, ""),
+        (
+            {"directives": {"Service": {"LogLevelMax": "err"}}},
+            "LogLevelMax=3 of the unit leaves out what has no higher priority",
+        ),
+        ({"directives": {"Service": {"StandardError": "null"}}}, "StreamHandler of root writes to /dev/null"),
+    ],
+)
+def test_in_place_of_a_service_a_process_with_its_settings_is_tried(bird, keys, reason):
+    findings, rows, unseen = stood_in(bird, **keys)
+    assert [one["seen"] for one in findings] == (
+        [f"DEBUG/INFO/WARNING/ERROR/CRITICAL of root: {reason}"] if reason else []
+    )
+    (row,) = rows
+    assert (row["asked"], unseen) == (IN_ITS_PLACE, [])
+    assert row["arrived"] == ({} if reason else dict.fromkeys(LEVELS, 6))
+    if "runtime_directory" in keys:
+        bird.check(["test", "-d", "/run/canary"])
+
+
+def test_the_application_of_a_server_is_imported_there(bird):
+    findings, rows, _unseen = stood_in(bird, "import os\nos.environ['SHOP']\n", environment={"SHOP": "it's $1 100%"})
+    assert [one["seen"] for one in findings] == [
+        "INFO of root: the level of the root logger is WARNING, as nobody has set it"
+    ]
+    assert rows[0]["asked"] == f"{IN_ITS_PLACE} that has imported shop.web"
+    findings, rows, _unseen = stood_in(bird, "import logging\nlogging.basicConfig(level='INFO')\n")
+    assert findings == [] and list(rows[0]["arrived"]) == list(LEVELS[1:])
+
+
+@pytest.mark.parametrize(
+    ("application", "reason"),
+    [
+        (
+            "import nothing_of_that_name",
+            "shop.web cannot be imported: ModuleNotFoundError: No module named 'nothing_of_that_name'",
+        ),
+        ("raise SystemExit(3)", "shop.web cannot be imported: SystemExit: 3"),
+        ("import os\nos._exit(1)", "a process with its settings does not answer"),
+    ],
+)
+def test_an_application_that_cannot_be_imported_is_told(bird, application, reason):
+    findings, rows, unseen = stood_in(bird, application)
+    assert (findings, rows) == ([], [])
+    assert (
+        len(unseen) == 1
+        and f"whether records of {NAME}.service reach the journal (" in unseen[0]
+        and reason in unseen[0]
+    )
+
+
+def test_jobs_and_instances_are_tried_as_well(bird):
+    services = [
+        {
+            "name": "canary-job",
+            "user": "canary",
+            "exec_start": ["/usr/bin/python3", "-c", "1"],
+            "on_calendar": ["2040-01-01"],
+        },
+        {
+            "name": "canary-flock@",
+            "user": "canary",
+            "instances": ["a-b"],
+            "exec_start": ["/usr/bin/python3", PROGRAM],
+            "directives": {"Service": {"SyslogIdentifier": "flock-%i-%p"}},
+            "settle_sec": 0,
+        },
+    ]
+    bird.put(PROGRAM, SERVER)
+    result = apply(bird, services)
+    assert not result.get("failed"), result.get("msg")
+    audit = bird.module("baseline_info", {"services": services, "live": True})
+    assert [[len(row["arrived"]) for row in one["canary"]] for one in audit["services"]] == [[5], [5]]
+    assert "stability canary" in bird.check(["journalctl", "-t", "flock-a-b-canary-flock", "--no-pager"])
+    apply(bird, [{"name": one["name"], "state": "absent"} for one in services])
+
+
+def test_from_python_3_14_on_a_service_that_does_not_wait_is_asked_itself(bird):
+    version = bird.check(["/usr/bin/python3", "-c", "import sys; print(*sys.version_info[:2])"]).split()
+    itself = tuple(map(int, version)) >= (3, 14)
+    program = "import logging, time\nlogging.basicConfig(level='ERROR')\nlevel = 1\nwhile level:\n    time.sleep(0.1)\n"
+    findings, rows, unseen = stood_in(bird, program=program)
+    assert (rows[0]["asked"], unseen) == ("the service itself" if itself else IN_ITS_PLACE, [])
+    assert [one["seen"] for one in findings] == (
+        ["INFO/WARNING of root: the level of the root logger is ERROR"] if itself else []
+    )
+    assert properties(bird, f"{NAME}.service", "ActiveState", "NRestarts") == ["active", "0"]
+    assert "Traceback" not in bird.check(["journalctl", "-u", NAME, "--no-pager"])
 
 
 def test_nobody_else_can_open_the_socket(bird):

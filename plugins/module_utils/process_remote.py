@@ -1,0 +1,123 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks running processes of Python 3.14 and newer that have no runtime, through ``sys.remote_exec`` (PEP 768)."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from . import runtime_canary
+from .commands import EnvironmentFailure, User, run, user_with
+from .process_probe import Answer, peer_of, received, understood
+
+#: Seconds that a process has to come to it: one that waits for something does not.
+PATIENCE = 3.0
+#: The first Python that can be asked so.
+FIRST = (3, 14)
+_VERSION = re.compile(r"python(\d+)\.(\d+)t?\Z")
+_ATTACH = "import sys; sys.remote_exec(int(sys.argv[1]), sys.argv[2])"
+#: It runs in ``__main__`` of the process, so it may leave no name there.
+_PROGRAM = """exec(compile({source!r}, "<stability>", "exec"), {{"__name__": "stability_canary"}})
+"""
+_SEND = """
+def _send(path, question, token):
+    import json
+    import socket
+
+    answer = QUESTIONS[question](token)
+    with socket.socket(socket.AF_UNIX) as told:
+        told.settimeout(5)
+        told.connect(path)
+        told.sendall(json.dumps(answer).encode() + b"\\n")
+
+
+_send({path!r}, {question!r}, {token!r})
+"""
+
+
+def version_of(pid: int) -> tuple[int, int]:
+    """Return the version of the Python that a process runs, by the name of its program; (0, 0) where that does not tell."""
+    try:
+        found = _VERSION.search(os.path.basename(os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")))
+    except OSError:
+        return (0, 0)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+@contextmanager
+def _folder(owner: User) -> Iterator[str]:
+    """Yield a folder that the user of the process can look into, and nobody else."""
+    folder = tempfile.mkdtemp(prefix="stability-ask-", dir="/run" if os.geteuid() == 0 else None)
+    try:
+        if os.geteuid() == 0:
+            os.chown(folder, 0, owner.gid)
+            os.chmod(folder, 0o710)
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _attach(pid: int, script: str, owner: User) -> str:
+    """Let a process run a script; return what kept it from that.
+
+    Only a Python of the same version can do so. Where ours is not, that of the process does it as its user: nothing of somebody
+    else's is run as root.
+    """
+    if sys.version_info[:2] == version_of(pid):
+        try:
+            sys.remote_exec(pid, script)  # type: ignore[attr-defined]
+        except (OSError, RuntimeError) as error:
+            return str(error)
+        return ""
+    try:
+        done = run(
+            [os.readlink(f"/proc/{pid}/exe"), "-I", "-S", "-c", _ATTACH, str(pid), script], owner, timeout=PATIENCE
+        )
+    except (EnvironmentFailure, OSError) as failure:
+        return str(failure)
+    return done.stderr.strip().rpartition("\n")[2] if done.status else ""
+
+
+def ask(pid: int, question: str, token: str) -> Answer:
+    """Ask a process; it answers as soon as its main thread runs Python code again."""
+    try:
+        status = os.stat(f"/proc/{pid}")
+    except OSError as error:
+        return Answer(pid, None, str(error.strerror))
+    owner = user_with(status.st_uid, status.st_gid)
+    with _folder(owner) as folder, socket.socket(socket.AF_UNIX) as listening:
+        path, script = f"{folder}/answer", f"{folder}/ask.py"
+        listening.bind(path)
+        os.chmod(path, 0o666)
+        listening.listen(1)
+        source = inspect.getsource(runtime_canary) + _SEND.format(path=path, question=question, token=token)
+        with open(script, "w", encoding="utf-8") as stream:
+            stream.write(_PROGRAM.format(source=source))
+        os.chmod(script, 0o644)
+        trouble = _attach(pid, script, owner)
+        return Answer(pid, None, trouble) if trouble else _answer(pid, listening)
+
+
+def _answer(pid: int, listening: socket.socket) -> Answer:
+    deadline = time.monotonic() + PATIENCE
+    try:
+        while True:
+            listening.settimeout(max(0.001, deadline - time.monotonic()))
+            asked, _address = listening.accept()
+            with asked:
+                if peer_of(asked) == pid:
+                    return understood(pid, received(asked, deadline))
+    except socket.timeout:
+        return Answer(pid, None, "its main thread does not come to run Python code")
+    except OSError as error:
+        return Answer(pid, None, str(error))
