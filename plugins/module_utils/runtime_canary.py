@@ -96,6 +96,19 @@ def _patched() -> str:
     return ""
 
 
+class _Outcome:
+    """What became of the making of one record: a filter, handler or processor of the application may raise anything."""
+
+    failed = ""
+
+    def __enter__(self) -> _Outcome:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        self.failed = f"{type(error).__name__}: {error}" if error is not None else ""
+        return isinstance(error, Exception)
+
+
 def _make(library: str, name: str, level: str, message: str) -> None:
     """Make one record."""
     if library == "structlog":
@@ -119,12 +132,9 @@ def canary(token: str) -> dict[str, Any]:
     rows: list[tuple[str, str, str, str]] = []
     for library, name in () if found["patched"] else ways:
         for level in LEVELS:
-            failed = ""
-            try:
+            with _Outcome() as outcome:
                 _make(library, name, level, text(token, level, name))
-            except Exception as error:  # A filter, handler or processor of the application may raise anything.
-                failed = f"{type(error).__name__}: {error}"
-            rows.append((library, name, level, failed))
+            rows.append((library, name, level, outcome.failed))
     return {**found, "records": rows}
 
 
