@@ -14,6 +14,7 @@ import _socket
 import errno
 import fcntl
 import os
+import resource
 import stat
 import struct
 import termios
@@ -23,6 +24,10 @@ _SOCKET = "/run/systemd/journal/socket"
 _STREAM = ("/run/systemd/journal", "/stdout")
 #: journald forgets what it knows of a process after five minutes without a record.
 _KNOWN_FOR = 120.0
+#: Seconds between two looks whether the socket is still ours.
+_LOOK = 1.0
+#: The number of its descriptor, where the process may have so many, and the room above it.
+_HIGHEST, _HEADROOM = 1000, 24
 #: How long a first record waits until journald has taken notice of the process, in seconds.
 _PATIENCE = 1.0
 #: fcntl.F_ADD_SEALS and all four seals of fcntl(2), which journald wants; Python has names for them from 3.9 on.
@@ -55,6 +60,7 @@ class Journal:
         self._streams = {inode for inode in map(_stream_of, (1, 2)) if inode}
         self._socket: _socket.socket | None = None
         self._inode = 0
+        self._looked = 0.0
         self._known_until = 0.0
         self._greeted = 0.0
         os.register_at_fork(after_in_child=self._forget)
@@ -68,11 +74,13 @@ class Journal:
 
     def greet(self) -> _socket.socket:
         """Make this process known to journald, and return the socket for its records."""
-        found = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
+        found = _far_away(_socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM))
         try:
             self._inode = os.fstat(found.fileno()).st_ino
-            found.sendto(b"\n", _socket.MSG_NOSIGNAL, _SOCKET)
-            found.sendto(b"\n", _socket.MSG_NOSIGNAL, _SOCKET)
+            # To look up the path for each record costs more than all the rest of sending it.
+            found.connect(_SOCKET)
+            found.send(b"\n", _socket.MSG_NOSIGNAL)
+            found.send(b"\n", _socket.MSG_NOSIGNAL)
         except OSError:
             found.close()
             raise
@@ -80,13 +88,38 @@ class Journal:
         self._socket = found
         return found
 
-    def send(self, message: str, priority: int, fields: dict[str, object]) -> bool:
+    def head(self, priority: int, fields: dict[str, object]) -> bytes:
+        """Return the beginning of a record up to its message: all that records of one line of source have in common."""
+        own = b"".join([_field(name, str(value)) for name, value in fields.items()])
+        return b"PRIORITY=%d\n%s%sMESSAGE" % (priority, self._identifier, own)
+
+    def send(self, message: str, head: bytes) -> bool:
         """Send one record by the native protocol; return whether that was safe, otherwise nothing was sent."""
+        data = head + _value(message)
+        found, now = self._socket, monotonic()
         try:
-            if not self._is_known(len(message)):
+            if found is not None and now < self._looked + _LOOK and now < self._known_until:
+                self._known_until = now + _KNOWN_FOR
+                found.send(data, _socket.MSG_NOSIGNAL)
+                return True
+        except OSError as error:
+            if error.errno not in (errno.EMSGSIZE, errno.ENOBUFS):
+                self._forget()
                 return False
-            data = _record(message, priority, self._identifier, fields)
-            self._deliver(data)
+        return self._send_with_care(data)
+
+    def _send_with_care(self, data: bytes) -> bool:
+        """Send a record that is the first one for a second, or too large for a datagram."""
+        try:
+            found = self._known(len(data))
+            if found is None:
+                return False
+            try:
+                found.send(data, _socket.MSG_NOSIGNAL)
+            except OSError as error:
+                if error.errno not in (errno.EMSGSIZE, errno.ENOBUFS):
+                    raise
+                _send_file(found, data)
         except OSError:
             self._forget()
             return False
@@ -108,20 +141,23 @@ class Journal:
         except OSError:
             return False
 
-    def _is_known(self, size: int) -> bool:
-        now = monotonic()
-        if now < self._known_until:
-            self._known_until = now + _KNOWN_FOR
-            return True
-        found = self._socket
-        if found is None or not self._is_own(found) or self._greeted + _KNOWN_FOR < now:
+    def _known(self, size: int) -> _socket.socket | None:
+        """Return a socket of which journald knows the process; ``None`` where a record of ``size`` must not use it yet."""
+        found, now = self._socket, monotonic()
+        if found is None or not self._is_own(found):
             self._forget()
             found = self.greet()
+        self._looked = now
+        if now < self._known_until:
+            return found
+        if self._greeted + _KNOWN_FOR < now:
+            self._forget()
+            found = self.greet()
+        # A long line would be cut, which is worse than to be of no unit.
         if not self._is_read(found, self._greeted + _PATIENCE):
-            # A long line would be cut, which is worse than to be of no unit.
-            return size > 40000
+            return found if size > 40000 else None
         self._known_until = now + _KNOWN_FOR
-        return True
+        return found
 
     @staticmethod
     def _is_read(found: _socket.socket, deadline: float) -> bool:
@@ -131,17 +167,6 @@ class Journal:
                 return False
             sleep(0.0005)
         return True
-
-    def _deliver(self, data: bytes) -> None:
-        found = self._socket
-        if found is None or not self._is_own(found):
-            raise OSError(errno.EBADF, "the socket has been closed")
-        try:
-            found.sendto(data, _socket.MSG_NOSIGNAL, _SOCKET)
-        except OSError as error:
-            if error.errno not in (errno.EMSGSIZE, errno.ENOBUFS):
-                raise
-            _send_file(found, data)
 
 
 def _stream_of(descriptor: int) -> int:
@@ -161,16 +186,30 @@ def _stream_of(descriptor: int) -> int:
     return status.st_ino if is_journal else 0
 
 
-def _field(name: str, value: str) -> bytes:
+def _far_away(found: _socket.socket) -> _socket.socket:
+    """Return a socket with a high number: should the program close it, nothing else gets that number soon.
+
+    It is looked at once in a second only whether it is still ours, which takes as long as a fourth of sending a record.
+    """
+    number = min(_HIGHEST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _HEADROOM)
+    try:
+        moved = fcntl.fcntl(found.fileno(), fcntl.F_DUPFD_CLOEXEC, max(number, 3))
+    except OSError:
+        return found
+    found.close()
+    return _socket.socket(fileno=moved)
+
+
+def _value(value: str) -> bytes:
+    """Return what comes behind the name of a field."""
     content = value.encode("utf-8", "backslashreplace")
     if b"\n" in content:
-        return b"%s\n%s%s\n" % (name.encode(), _LENGTH.pack(len(content)), content)
-    return b"%s=%s\n" % (name.encode(), content)
+        return b"\n%s%s\n" % (_LENGTH.pack(len(content)), content)
+    return b"=%s\n" % content
 
 
-def _record(message: str, priority: int, identifier: bytes, fields: dict[str, object]) -> bytes:
-    own = b"".join([_field(name, str(value)) for name, value in fields.items()])
-    return b"PRIORITY=%d\n%s%s%s" % (priority, identifier, own, _field("MESSAGE", message))
+def _field(name: str, value: str) -> bytes:
+    return name.encode() + _value(value)
 
 
 def _send_file(found: _socket.socket, data: bytes) -> None:
@@ -181,7 +220,7 @@ def _send_file(found: _socket.socket, data: bytes) -> None:
             stream.write(data)
         fcntl.fcntl(descriptor, _ADD_SEALS, _ALL_SEALS)
         rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", descriptor))]
-        found.sendmsg([b""], rights, _socket.MSG_NOSIGNAL, _SOCKET)
+        found.sendmsg([b""], rights, _socket.MSG_NOSIGNAL)
     finally:
         os.close(descriptor)
 

@@ -19,6 +19,8 @@ from . import runtime_journal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: Lines of source whose records are remembered by what they begin with.
+_MOST_HEADS = 1000
 #: For people; the journal has priority, file, line and function as fields of their own.
 TEXT = "%(levelname)s %(name)s: %(message)s"
 
@@ -69,18 +71,25 @@ FORMATTERS: dict[str, Callable[[], logging.Formatter]] = {"text": lambda: TextFo
 class _Record:
     """Stands for a handler, and for its stream, while one record is emitted as ``StreamHandler.emit`` does it."""
 
+    __slots__ = ("format", "handleError", "record", "runtime", "stream", "target")
     terminator = ""
 
     def __init__(self, runtime: Runtime, handler: logging.StreamHandler[Any], record: logging.LogRecord) -> None:
         self.format = handler.format
         self.handleError = handler.handleError
         self.stream = self
-        self._sent = (runtime, handler.stream, record)
+        self.runtime, self.target, self.record = runtime, handler.stream, record
 
     def write(self, message: str) -> None:
-        """Take the formatted record."""
-        runtime, stream, record = self._sent
-        runtime.write(stream, message, record)
+        """Write the formatted record to the journal that the stream leads to."""
+        # What was printed before comes before.
+        self.target.flush()
+        record, runtime = self.record, self.runtime
+        key = (record.levelno, record.name, record.pathname, record.lineno, record.funcName)
+        head = runtime.heads.get(key) or runtime.head(key)
+        if not runtime.journal.send(message, head):
+            self.target.write(runtime_journal.lines(message, runtime_journal.priority_of(record.levelno)) + "\n")
+            self.target.flush()
 
     def flush(self) -> None:
         """Do nothing: what was written is on its way."""
@@ -101,6 +110,7 @@ class Runtime:
         self.handler.setFormatter(FORMATTERS[form]())
         self._plain_emit: Callable[[Any, logging.LogRecord], None] = logging.StreamHandler.emit
         self._plain_config = logging.basicConfig
+        self.heads: dict[tuple[object, ...], bytes] = {}
 
     def install(self, level: str, loggers: Mapping[str, str]) -> None:
         """Configure the root logger and the given ones, and let records have their priority.
@@ -115,10 +125,15 @@ class Runtime:
         logging.root.setLevel(level)
         for name, own in loggers.items():
             logging.getLogger(name).setLevel(own)
-        runtime = self
+        runtime, journal, plain_emit = self, self.journal, self._plain_emit
 
         def emit(self: logging.StreamHandler[Any], record: logging.LogRecord) -> None:
-            runtime.emit(self, record)
+            # What StreamHandler.emit does, with a priority where the stream leads to the journal.
+            try:
+                is_journal = self.terminator == "\n" and journal.is_at(self.stream.fileno())
+            except (AttributeError, OSError, TypeError, ValueError):
+                is_journal = False
+            plain_emit(_Record(runtime, self, record) if is_journal else self, record)
 
         def basic_config(**options: Any) -> None:
             # Without this, a basicConfig() of the application would do nothing, because the root logger has a handler.
@@ -130,29 +145,15 @@ class Runtime:
         logging.StreamHandler.emit = emit  # type: ignore[assignment,method-assign]
         logging.basicConfig = basic_config
 
-    def emit(self, handler: logging.StreamHandler[Any], record: logging.LogRecord) -> None:
-        """Do what ``StreamHandler.emit`` does, with a priority where the stream leads to the journal."""
-        try:
-            stream = handler.stream
-            is_journal = handler.terminator == "\n" and self.journal.is_at(stream.fileno())
-        except (AttributeError, OSError, TypeError, ValueError):
-            is_journal = False
-        self._plain_emit(_Record(self, handler, record) if is_journal else handler, record)
-
-    def write(self, stream: Any, message: str, record: logging.LogRecord) -> None:
-        """Write a formatted record to the journal that ``stream`` leads to."""
-        # What was printed before comes before.
-        stream.flush()
-        priority = runtime_journal.priority_of(record.levelno)
-        fields: dict[str, object] = {
-            "CODE_FILE": record.pathname,
-            "CODE_LINE": record.lineno,
-            "CODE_FUNC": record.funcName,
-            "LOGGER": record.name,
-        }
-        if not self.journal.send(message, priority, fields):
-            stream.write(runtime_journal.lines(message, priority) + "\n")
-            stream.flush()
+    def head(self, key: tuple[int, str, str, int, object]) -> bytes:
+        """Return what all records of one line of source begin with."""
+        level, name, path, line, function = key
+        if len(self.heads) >= _MOST_HEADS:
+            # Somebody makes names of loggers at run time.
+            self.heads.clear()
+        fields: dict[str, object] = {"CODE_FILE": path, "CODE_LINE": line, "CODE_FUNC": function, "LOGGER": name}
+        head = self.heads[key] = self.journal.head(runtime_journal.priority_of(level), fields)
+        return head
 
     def report(self, level: int, name: str, message: str, exception: BaseException) -> None:
         """Log an exception that nobody has caught, past the application's configuration of logging."""
