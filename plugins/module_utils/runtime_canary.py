@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-#: So many loggers are tried, and shown; beside the root logger those that somebody has configured.
-MOST_LOGGERS = 100
+#: So many loggers are tried, and shown: beside the root logger those that somebody has configured. A rate limit has room for more.
+MOST_LOGGERS = 25
 #: A record is a test: it says so to whoever reads it, or is woken by it.
 _TEXT = "stability canary {}: {} of {}; this is a test of logging, nothing is wrong"
 
@@ -33,8 +33,11 @@ def configured() -> list[logging.Logger]:
     found: list[logging.Logger] = [logging.root]
     # Another thread may add some meanwhile.
     for _name, one in sorted(logging.root.manager.loggerDict.copy().items()):
-        if isinstance(one, logging.Logger) and (
-            one.level or one.handlers or one.filters or one.disabled or not one.propagate
+        # Python 3.8 lets another one be called root.
+        if (
+            isinstance(one, logging.Logger)
+            and one.name != logging.root.name
+            and (one.level or one.handlers or one.filters or one.disabled or not one.propagate)
         ):
             found.append(one)
     return found[:MOST_LOGGERS]
@@ -96,29 +99,29 @@ def _patched() -> str:
     return ""
 
 
-class _Outcome:
+class Outcome:
     """What became of the making of one record: a filter, handler or processor of the application may raise anything."""
 
     failed = ""
 
-    def __enter__(self) -> _Outcome:
+    def __enter__(self) -> Outcome:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        self.failed = f"{type(error).__name__}: {error}" if error is not None else ""
+        # Without what it says, which may quote what the application works with; an import names a module.
+        said = f": {error}" if isinstance(error, ImportError) else ""
+        self.failed = f"{type(error).__name__}{said}" if error is not None else ""
         return isinstance(error, Exception)
 
 
-def _make(library: str, name: str, level: str, message: str) -> None:
-    """Make one record."""
-    if library == "structlog":
-        getattr(sys.modules[library].get_logger(), level.lower())(message)
-    elif library == "loguru":
-        sys.modules[library].logger.log(level, message)
-    else:
-        # Python 3.8 makes another logger of that name.
-        logger = logging.root if name == logging.root.name else logging.getLogger(name)
+def _make(library: str, logger: logging.Logger | None, level: str, message: str) -> None:
+    """Make one record; ``logger`` is one of :mod:`logging`, or none for the other libraries."""
+    if logger is not None:
         logger.log(getattr(logging, level), message)
+    elif library == "structlog":
+        getattr(sys.modules[library].get_logger(), level.lower())(message)
+    else:
+        sys.modules[library].logger.log(level, message)
 
 
 def canary(token: str) -> dict[str, Any]:
@@ -128,12 +131,14 @@ def canary(token: str) -> dict[str, Any]:
     wrong; that is empty mostly. Where threads are not those of the operating system no record is made.
     """
     found = tree()
-    ways = [("logging", one["name"]) for one in found["loggers"]] + [(one, one) for one in found["libraries"]]
+    ways: list[tuple[str, logging.Logger | None]] = [("logging", one) for one in configured()]
+    ways += [(one, None) for one in found["libraries"]]
     rows: list[tuple[str, str, str, str]] = []
-    for library, name in () if found["patched"] else ways:
+    for library, logger in () if found["patched"] else ways:
+        name = library if logger is None else logger.name
         for level in LEVELS:
-            with _Outcome() as outcome:
-                _make(library, name, level, text(token, level, name))
+            with Outcome() as outcome:
+                _make(library, logger, level, text(token, level, name))
             rows.append((library, name, level, outcome.failed))
     return {**found, "records": rows}
 

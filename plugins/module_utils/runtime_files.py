@@ -40,14 +40,29 @@ def _go_on(path):
         spec.loader.exec_module(sys.modules["sitecustomize"])
 
 
+def _go_on_with_old_python(path):
+    import imp
+
+    try:
+        found = imp.find_module("sitecustomize", path)
+    except ImportError:
+        return
+    imp.load_module("sitecustomize", *found)
+
+
+def _other_entries():
+    folder = os.path.dirname(os.path.abspath(__file__))
+    return [entry for entry in sys.path if entry != folder]
+
+
 def _start():
     # What is below is found by the path of the package from now on, and nothing of the application is found here.
-    folder = os.path.dirname(os.path.abspath(__file__))
-    path = [entry for entry in sys.path if entry != folder]
+    path = _other_entries()
     try:
         from stability_runtime.runtime_start import start
     except ImportError as error:
-        sys.stderr.write("stability: the runtime has no effect: %s\\n" % error)
+        if sys.stderr is not None:
+            sys.stderr.write("stability: the runtime has no effect: %s\\n" % error)
     else:
         start()
     sys.path[:] = path
@@ -56,6 +71,10 @@ def _start():
 
 if sys.version_info >= (3, 8):
     _start()
+elif sys.version_info >= (3, 5):
+    _go_on(_other_entries())
+else:
+    _go_on_with_old_python(_other_entries())
 '''
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ class Finder:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._waiting = {"structlog": _join_structlog, "loguru": _join_loguru}
+        self._waiting: dict[str, Callable[[Any, Runtime, Callable[[Any], None]], None]] = {
+            "structlog": _join_structlog,
+            "loguru": _join_loguru,
+        }
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Return the spec that the other finders have for one of the libraries, with more to run."""
@@ -42,28 +45,62 @@ class Finder:
         if join is None:
             return None
         for finder in list(sys.meta_path):
-            spec = finder.find_spec(name, path, target) if finder is not self else None
+            # Old ones have find_module only.
+            find = getattr(finder, "find_spec", None) if finder is not self else None
+            spec: ModuleSpec | None = find(name, path, target) if find is not None else None
             if spec is not None:
-                if spec.loader is not None:
-                    join(self._runtime, spec.loader)
+                if hasattr(spec.loader, "exec_module"):
+                    spec.loader = _Loader(spec.loader, self._runtime, join)  # type: ignore[assignment]
                 return spec
         self._waiting[name] = join
         return None
 
 
-def _join_structlog(runtime: Runtime, loader: Any) -> None:
-    run = loader.exec_module
+class _Loader:
+    """Loads what another loader loads, which may be that of other modules as well, and joins it then."""
 
-    def exec_module(module: Any) -> None:
-        run(module)
+    def __init__(
+        self, loader: Any, runtime: Runtime, join: Callable[[Any, Runtime, Callable[[Any], None]], None]
+    ) -> None:
+        self._loader, self._runtime, self._join = loader, runtime, join
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> Any:
+        """Do what the loader does."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        """Run the module, which from now on is that of its own loader, and join it."""
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._join(module, self._runtime, self._loader.exec_module)
+
+
+def _complain(library: str, error: Exception) -> None:
+    """Tell that a library goes its own way; it is not one that is known."""
+    sys.stderr.write(f"stability: {library} is not joined with logging: {type(error).__name__}: {error}\n")
+
+
+def _join_structlog(module: Any, runtime: Runtime, run: Callable[[Any], None]) -> None:
+    run(module)
+    try:
         if not module.is_configured():
             configure_structlog(module)
-
-    loader.exec_module = exec_module
+    except (AttributeError, TypeError) as error:
+        _complain("structlog", error)
 
 
 def configure_structlog(structlog: Any) -> None:
     """Let structlog hand its events to stdlib logging, until the application configures it."""
+
+    class Logger(structlog.stdlib.BoundLogger):  # type: ignore[misc]
+        """A logger that also has the name for info which those have that structlog makes without a configuration."""
+
+        msg = structlog.stdlib.BoundLogger.info
+
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -71,7 +108,7 @@ def configure_structlog(structlog: Any) -> None:
             structlog.stdlib.PositionalArgumentsFormatter(),
             _hand_over,
         ],
-        wrapper_class=structlog.stdlib.BoundLogger,
+        wrapper_class=Logger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
@@ -87,22 +124,20 @@ def _hand_over(_logger: object, _method: str, event: dict[str, Any]) -> tuple[tu
     return (text,), {**own, "extra": {"stability_fields": event}}
 
 
-def _join_loguru(runtime: Runtime, loader: Any) -> None:
-    run = loader.exec_module
-
-    def exec_module(module: Any) -> None:
-        if _LOGURU_HANDLER in os.environ:
-            run(module)
-            return
-        os.environ[_LOGURU_HANDLER] = "False"
-        try:
-            run(module)
-        finally:
-            del os.environ[_LOGURU_HANDLER]
+def _join_loguru(module: Any, runtime: Runtime, run: Callable[[Any], None]) -> None:
+    if _LOGURU_HANDLER in os.environ:
+        run(module)
+        return
+    os.environ[_LOGURU_HANDLER] = "False"
+    try:
+        run(module)
+    finally:
+        del os.environ[_LOGURU_HANDLER]
+    try:
         # The first one that is added has the number 0, which applications remove before they add their own.
         module.logger.add(_sink(runtime), level=0, format="{message}", diagnose=False)
-
-    loader.exec_module = exec_module
+    except (AttributeError, TypeError, ValueError) as error:
+        _complain("loguru", error)
 
 
 def _sink(runtime: Runtime) -> Any:

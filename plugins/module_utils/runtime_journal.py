@@ -72,6 +72,13 @@ class Journal:
         except OSError:
             return False
 
+    def begin(self) -> None:
+        """Make this process known to journald; where that fails, the first record tries again."""
+        try:
+            self.greet()
+        except OSError:
+            self._forget()
+
     def greet(self) -> _socket.socket:
         """Make this process known to journald, and return the socket for its records."""
         found = _far_away(_socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM))

@@ -19,6 +19,8 @@ from . import runtime_journal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: What a record has that is in the journal already.
+_WRITTEN = "_stability_written"
 #: Lines of source whose records are remembered by what they begin with.
 _MOST_HEADS = 1000
 #: For people; the journal has priority, file, line and function as fields of their own.
@@ -125,15 +127,20 @@ class Runtime:
         logging.root.setLevel(level)
         for name, own in loggers.items():
             logging.getLogger(name).setLevel(own)
-        runtime, journal, plain_emit = self, self.journal, self._plain_emit
+        runtime, journal, handler, plain_emit = self, self.journal, self.handler, self._plain_emit
 
         def emit(self: logging.StreamHandler[Any], record: logging.LogRecord) -> None:
             # What StreamHandler.emit does, with a priority where the stream leads to the journal.
             try:
                 is_journal = self.terminator == "\n" and journal.is_at(self.stream.fileno())
-            except (AttributeError, OSError, TypeError, ValueError):
+            except (AttributeError, OSError, RuntimeError, TypeError, ValueError):
                 is_journal = False
-            plain_emit(_Record(runtime, self, record) if is_journal else self, record)
+            if not is_journal:
+                plain_emit(self, record)
+            elif self is not handler or not hasattr(record, _WRITTEN):
+                # A handler of the application below the root logger has been first: without the runtime that is all there is.
+                record.__dict__[_WRITTEN] = True
+                plain_emit(_Record(runtime, self, record), record)
 
         def basic_config(**options: Any) -> None:
             # Without this, a basicConfig() of the application would do nothing, because the root logger has a handler.

@@ -9,13 +9,16 @@ one line of JSON, as the question is. This runs on Python 3.8 and newer, with no
 
 from __future__ import annotations
 
-# Both below the modules that gevent and eventlet replace: a thread of theirs would stop the whole program until somebody asks.
+# All three below the modules that gevent and eventlet replace: a thread of theirs would stop the whole program until somebody asks.
+import _signal  # type: ignore[import-not-found]
 import _socket
 import _thread
 import os
 import struct
 import sys
 from time import sleep
+
+from . import runtime_canary
 
 #: A question is short; whoever sends more, or takes longer, in seconds, is not served.
 _LONGEST, _PATIENCE = 65536, 5.0
@@ -29,9 +32,23 @@ def install(folder: str) -> None:
     Raises:
         OSError: the folder is missing, or this user may not write there.
     """
+    if not _is_main_interpreter():
+        return
     probe = Probe(folder, _thread.start_new_thread)
     probe.listen()
     os.register_at_fork(after_in_child=probe.listen_again)
+
+
+def _is_main_interpreter() -> bool:
+    """Whether this is no subinterpreter: one that ends with a thread in it takes the whole process along, up to Python 3.13."""
+    try:
+        import _interpreters as interpreters  # type: ignore[import-not-found]
+    except ImportError:
+        try:
+            import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]
+        except ImportError:
+            return True
+    return bool(interpreters.get_current() == interpreters.get_main())
 
 
 class Probe:
@@ -47,6 +64,7 @@ class Probe:
         self._start_thread = start_thread
         self._socket: _socket.socket | None = None
         self._inode = 0
+        self._has_complained = False
 
     def listen(self) -> None:
         """Make the socket of this process, and wait for questions in a thread of its own."""
@@ -54,15 +72,20 @@ class Probe:
         path = f"{self._folder}/{os.getpid()}"
         found = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
+            # The file gets the mode of the socket: to change that of a path could reach what somebody has put in its place.
+            os.fchmod(found.fileno(), 0o600)
             found.bind(path)
-            # Nobody can connect before it listens, so the umask does not matter, which belongs to the whole process.
-            os.chmod(path, 0o600)
             found.listen(2)
         except OSError:
             found.close()
             raise
         self._socket, self._inode = found, os.fstat(found.fileno()).st_ino
-        self._start_thread(self._serve, (found,))  # type: ignore[operator]
+        # What a program waits for with sigwait(3) or signalfd(2) must not be delivered to this thread, which it does not know.
+        mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+        try:
+            self._start_thread(self._serve, (found,))  # type: ignore[operator]
+        finally:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
 
     def listen_again(self) -> None:
         """Do so after a fork, where what is inherited is the parent's, and where the program has closed the socket."""
@@ -74,7 +97,10 @@ class Probe:
                 inherited.detach()
             self.listen()
         except (OSError, RuntimeError) as error:
-            sys.stderr.write(f"stability: this process cannot be asked: {type(error).__name__}: {error}\n")
+            if not self._has_complained and sys.stderr is not None:
+                # Once: a server may fork again and again after it has given up its rights.
+                self._has_complained = True
+                sys.stderr.write(f"stability: this process cannot be asked: {type(error).__name__}: {error}\n")
 
     def _remove_left_over(self) -> None:
         """Remove sockets of processes that are gone: those that were killed, and those that ended by ``os._exit``."""
@@ -127,14 +153,13 @@ def _reply(asked: _socket.socket) -> None:
 
 
 def _answer(question: bytes) -> bytes:
-    # None of this is needed before somebody asks.
+    # Nobody needs it before somebody asks.
     import json
 
-    from . import runtime_canary
-
-    try:
+    answer: dict[str, object] = {}
+    with runtime_canary.Outcome() as outcome:
         asked = json.loads(question)
         answer = runtime_canary.QUESTIONS[asked["question"]](asked.get("token", ""))
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        answer = {"error": f"{type(error).__name__}: {error}"}
+    if outcome.failed:
+        answer = {"error": outcome.failed}
     return json.dumps(answer).encode() + b"\n"

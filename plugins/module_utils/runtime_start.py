@@ -12,8 +12,14 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LEVEL, FORM, LOGGERS = "STABILITY_LOG_LEVEL", "STABILITY_LOG_FORMAT", "STABILITY_LOGGERS"
+#: Who starts a service.
+_SYSTEMD = 1
 IDENTIFIER, PROBE = "STABILITY_IDENTIFIER", "STABILITY_PROBE"
 
 
@@ -22,26 +28,36 @@ def start() -> None:
 
     Python itself tells what is not named here, and goes on as well (site.execsitecustomize).
     """
+    if sys.stderr is None:
+        # Nobody hears it, and Python would not even start if something complained.
+        return
+    if LEVEL in os.environ:
+        _try("the runtime has no effect", _log, os.environ[LEVEL])
+    if os.environ.get(PROBE):
+        _try("this process cannot be asked", _listen, os.environ[PROBE])
+
+
+def _try(trouble: str, do: Callable[[str], None], setting: str) -> None:
     try:
-        if LEVEL in os.environ:
-            _log(os.environ[LEVEL])
-        if os.environ.get(PROBE):
-            _listen(os.environ[PROBE])
+        do(setting)
     except (AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
-        sys.stderr.write(f"stability: the runtime has no effect: {type(error).__name__}: {error}\n")
+        sys.stderr.write(f"stability: {trouble}: {type(error).__name__}: {error}\n")
 
 
 def _log(level: str) -> None:
     from . import runtime_hooks, runtime_joined, runtime_journal, runtime_logging
 
     journal = runtime_journal.Journal(os.environ.get(IDENTIFIER) or os.path.basename(sys.argv[0] or "python"))
+    if not (journal.is_at(1) or journal.is_at(2)) and os.getppid() != _SYSTEMD:
+        # A tool that the service has started, whose output somebody reads.
+        return
     runtime = runtime_logging.Runtime(journal, os.environ.get(FORM) or "text")
     words = os.environ.get(LOGGERS, "").split()
     runtime.install(level, {word.rpartition("=")[0]: word.rpartition("=")[2] for word in words})
     runtime_hooks.install(runtime)
     runtime_joined.install(runtime)
     if journal.is_at(2):
-        journal.greet()
+        journal.begin()
 
 
 def _listen(folder: str) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from itertools import count
 
 import pytest
@@ -179,10 +178,54 @@ def test_another_sitecustomize_still_runs(prepared):
     assert told(run(prepared, program, PYTHONPATH=f"{FOLDER}:/srv/other")) == [(6, "INFO root: 1 []")]
 
 
-def test_where_nothing_leads_to_the_journal_lines_are_as_they_were(prepared):
-    program = shlex.quote(PLAIN + "logging.warning('plain\\nline')")
-    started = f"PYTHONPATH={FOLDER} STABILITY_LOG_LEVEL=INFO python3 -c {program} 2>&1"
-    assert prepared.check(started) == "WARNING root: plain\nline\n"
+def test_a_service_that_writes_to_a_file_does_so_in_lines_as_they_were(prepared):
+    prepared.put("/srv/filed.py", PLAIN + "logging.info('plain\\nline')")
+    settings = f"-p StandardError=file:/srv/filed.log -E PYTHONPATH={FOLDER} -E STABILITY_LOG_LEVEL=INFO"
+    prepared.check(f"rm -f /srv/filed.log; systemd-run --quiet --wait {settings} /usr/bin/python3 /srv/filed.py")
+    assert prepared.read("/srv/filed.log") == "INFO root: plain\nline\n"
+
+
+def test_a_tool_whose_output_somebody_reads_is_left_alone(prepared):
+    tool = "import logging; logging.getLogger('lib').info('no'); logging.warning('yes')"
+    program = (
+        f"import logging, subprocess, sys\ndone = subprocess.run([sys.executable, '-c', {tool!r}], capture_output=True, text=True)\n"
+        "logging.info('%r', done.stderr)\n"
+    )
+    assert told(run(prepared, program)) == [(6, r"INFO root: 'WARNING:root:yes\n'")]
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        # The application's own handler below the root logger is all that there is without the runtime.
+        (
+            "log = logging.getLogger('shop')\nlog.addHandler(logging.StreamHandler())\nlog.error('once')\nlogging.error('root')",
+            [(3, "once"), (3, "ERROR root: root")],
+        ),
+        (
+            "class Odd:\n    def write(self, text): sys.stderr.write(text)\n    def flush(self): pass\n"
+            "    def fileno(self): raise NotImplementedError\n"
+            "logging.basicConfig(stream=Odd(), format='%(message)s')\nlogging.error('odd')",
+            [(6, "odd")],
+        ),
+        (
+            "class Old:\n    def find_module(self, name, path=None): pass\nsys.meta_path.insert(0, Old())\n"
+            "try:\n    import loguru\nexcept ImportError:\n    logging.error('not there')",
+            [(3, "ERROR root: not there")],
+        ),
+        (
+            "import zipfile\nwith zipfile.ZipFile('/tmp/app.zip', 'w') as app:\n"
+            "    app.writestr('structlog.py', 'def is_configured(): return False')\n    app.writestr('after.py', 'done = 1')\n"
+            "sys.path.insert(0, '/tmp/app.zip')\nimport structlog, after\nlogging.error('%s %s', after.done, structlog.__loader__ is structlog.__spec__.loader)",
+            [(3, "ERROR root: 1 True")],
+        ),
+    ],
+)
+def test_what_applications_do_works_as_without_it(prepared, program, expected):
+    found = told(run(prepared, PLAIN + program))
+    assert [
+        one for one in found if not one[1].startswith("stability: structlog is not joined with logging: ")
+    ] == expected
 
 
 def test_whatever_fails_in_it_is_one_line(prepared):

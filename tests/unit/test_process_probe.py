@@ -90,7 +90,7 @@ def test_what_a_filter_raises_is_told(runtime, folder):
         (answer,) = ask(folder, [started.pid], "canary")
     assert [row[2:] for row in answer.content["records"]] == [
         *(["DEBUG", ""], ["INFO", ""], ["WARNING", ""]),
-        *(["ERROR", "ZeroDivisionError: division by zero"], ["CRITICAL", "ZeroDivisionError: division by zero"]),
+        *(["ERROR", "ZeroDivisionError"], ["CRITICAL", "ZeroDivisionError"]),
     ]
 
 
@@ -135,7 +135,7 @@ def test_without_its_folder_the_program_goes_on(runtime, tmp_path):
         [sys.executable, "-c", "print(1)"], env=environment, capture_output=True, text=True, check=False
     )
     assert done.stdout == "1\n"
-    assert done.stderr.startswith("stability: the runtime has no effect: FileNotFoundError: ")
+    assert done.stderr.startswith("stability: this process cannot be asked: FileNotFoundError: ")
     assert done.stderr.count("\n") == 1
 
 
@@ -172,4 +172,4 @@ def test_what_is_no_answer_is_told(folder, monkeypatch, sent, trouble):
 
 def test_a_question_that_nobody_knows_is_told(runtime, folder):
     with running(runtime, folder, IDLE) as (started, _lines):
-        assert ask(folder, [started.pid], "census") == [Answer(started.pid, None, "it answers: KeyError: 'census'")]
+        assert ask(folder, [started.pid], "census") == [Answer(started.pid, None, "it answers: KeyError")]
