@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from . import canary_process, process_remote
+from .adopt_unit_text import assignments_in, sections_in
 from .audit_model import Finding, Unit
 from .canary import Canary, Row, canary_of, look_up
 from .canary_causes import NUMBERS, ROOT, cause_of, loggers_of
+from .canary_unit import with_name
 from .process_probe import Answer, ask_all, token_of
 from .runtime_place import PROBE
+from .unit_names import template_of
 
 _PROBED, _STAND_IN = "the service itself", "a process with its settings"
 _NO_ANSWER = "what it answers is none"
@@ -34,57 +37,82 @@ class Tried:
 
 
 def try_all(units: Iterable[Unit]) -> Tried:
-    """Let every service make records, or a process in its place, and look them up."""
+    """Let every service make records, or a process in its place, and look them up.
+
+    Raises :class:`~.systemd_host.HostError` when the host's tools cannot be run.
+    """
     tried, since, token = Tried(), time.time(), secrets.token_hex(8)
-    able = [unit for unit in units if not unit.trouble and (unit.is_up or unit.is_job)]
-    probed = [unit for unit in able if _folder_of(unit)]
-    made = [(unit.name, canary) for unit in probed for canary in _asked(unit, token, tried.unseen)]
+    made: list[tuple[str, Canary]] = []
     others = []
-    for unit in able:
-        if unit not in probed:
-            attached = _attached(unit, token)
-            made += [(unit.name, canary) for canary in attached]
-            others += [] if attached else [unit]
+    for unit in units:
+        if unit.trouble or not (unit.is_up or unit.is_job):
+            continue
+        folder = _folder_of(unit)
+        own = _asked(unit, folder, token, tried.unseen) if folder else _attached(unit, token)
+        made += [(unit.name, canary) for canary in own]
+        others += [] if folder or own else [unit]
     if os.geteuid() == 0:
-        made += list(_in_their_place(others, token, tried.unseen))
+        made += _in_their_place(others, token, tried.unseen)
     else:
         tried.unseen += [_told(unit, "more rights are needed") for unit in others]
-    for (name, _canary), canary in zip(made, look_up([canary for _name, canary in made], since)):
+    looked = look_up([canary for _name, canary in made], since) if made else []
+    for (name, _canary), canary in zip(made, looked):
         tried.canaries.setdefault(name, []).append(canary)
     return tried
 
 
 def _folder_of(unit: Unit) -> str:
-    """Return the folder with the sockets of a service that can be asked; empty for any other."""
-    return (unit.process.variables or {}).get(PROBE, "") if unit.process and unit.is_up else ""
+    """Return the folder with the sockets of a service that can be asked; empty for any other.
+
+    A process that has written a title over its environment does not show it, but its unit does.
+    """
+    if unit.process is None or not unit.is_up:
+        return ""
+    if unit.process.variables is not None:
+        return unit.process.variables.get(PROBE, "")
+    lines = sections_in(file.text for file in unit.files).get("Service", {}).get("Environment", [])
+    return (assignments_in((with_name(line, unit.name) for line in lines), unit.name) or {}).get(PROBE, "")
 
 
 def _told(unit: Unit, reason: str) -> str:
     return f"whether records of {unit.name} reach the journal ({reason})"
 
 
-def _in_their_place(units: Sequence[Unit], token: str, unseen: list[str]) -> Iterator[tuple[str, Canary]]:
+def _in_their_place(units: Sequence[Unit], token: str, unseen: list[str]) -> list[tuple[str, Canary]]:
     """Let processes make records that have the settings of the units."""
-    for unit, module, name, own, answer in canary_process.try_all(units, token) if units else ():
+    made = []
+    for stand in canary_process.try_all(units, token) if units else ():
+        module, answer = stand.served.module, stand.answer
         way = f"{_STAND_IN}{f' that has imported {module}' if module else ''}"
-        found = canary_of(answer.pid, way, own, name, answer.content) if answer.content else None
+        found = (
+            canary_of(answer.pid, way, stand.token, stand.name, answer.content) if answer and answer.content else None
+        )
         if found is None:
-            unseen.append(_told(unit, answer.trouble or _NO_ANSWER))
+            unseen.append(_told(stand.unit, stand.trouble or (answer.trouble if answer else "") or _NO_ANSWER))
+        elif module and stand.served.elsewhere and not _is_configured(found):
+            unseen.append(_told(stand.unit, f"what configures its logging is not in {module}"))
         else:
-            yield unit.name, found
+            made.append((stand.unit.name, found))
+    return made
 
 
-def _asked(unit: Unit, token: str, unseen: list[str]) -> Iterator[Canary]:
+def _is_configured(canary: Canary) -> bool:
+    return bool(loggers_of(canary.tree)[ROOT]["handlers"])
+
+
+def _asked(unit: Unit, folder: str, token: str, unseen: list[str]) -> list[Canary]:
     """Ask the main process of a unit, and one of its workers: the others are like it."""
-    process, folder = unit.process, _folder_of(unit)
-    if process is None:
-        return
-    pids = [process.pid, *(worker.pid for worker in process.workers[:1])]
-    answers = ask_all(folder, pids, "canary", token)
+    process, found = unit.process, []
+    answers = (
+        ask_all(folder, [process.pid, *(worker.pid for worker in process.workers[:1])], "canary", token)
+        if process
+        else []
+    )
     for answer in answers:
-        yield from _understood(unit, answer, token_of(token, answer.pid), unseen)
+        found += _understood(unit, answer, token_of(token, answer.pid), unseen)
     if not answers:
         unseen.append(_told(unit, f"nobody listens in {folder}"))
+    return found
 
 
 def _attached(unit: Unit, token: str) -> list[Canary]:
@@ -93,25 +121,32 @@ def _attached(unit: Unit, token: str) -> list[Canary]:
     for pid in (process.pid, *(worker.pid for worker in process.workers[:1])) if process and unit.is_up else ():
         if process_remote.version_of(pid) >= process_remote.FIRST:
             own = token_of(token, pid)
-            found += list(_understood(unit, process_remote.ask(pid, "canary", own), own, []))
+            found += _understood(unit, process_remote.ask(pid, "canary", own), own, [])
     return found
 
 
-def _understood(unit: Unit, answer: Answer, token: str, unseen: list[str]) -> Iterator[Canary]:
-    """Yield what a process of the unit has made, or tell why it has made nothing."""
+def _understood(unit: Unit, answer: Answer, token: str, unseen: list[str]) -> list[Canary]:
+    """Return what a process of the unit has made, or tell why it has made nothing."""
     found = canary_of(answer.pid, _PROBED, token, unit.name, answer.content) if answer.content else None
     if found is not None and found.rows:
-        yield found
-        return
+        return [found]
     patched = f"{found.tree['patched']} has replaced its threads" if found is not None else ""
     unseen.append(_told(unit, f"process {answer.pid}: {answer.trouble or patched or _NO_ANSWER}"))
+    return []
 
 
-def _lost(canary: Canary) -> dict[str, list[Row]]:
+def _is_of(canary: Canary, unit: Unit, name: str) -> bool:
+    """Whether records of the unit ``name`` are those of a canary: a unit may have several names, and a connection its own."""
+    if canary.unit != unit.name:
+        return name == canary.unit
+    return name in (unit.name, unit.properties.get("Id")) or (unit.is_connection and template_of(name) == unit.name)
+
+
+def _lost(canary: Canary, unit: Unit) -> dict[str, list[Row]]:
     """Return the records that should have arrived and have not, by the reason."""
     found: dict[str, list[Row]] = {}
     for row in canary.rows:
-        if canary.expected(row) and not any(arrival.unit == canary.unit for arrival in row.arrivals):
+        if canary.expected(row) and not any(_is_of(canary, unit, arrival.unit) for arrival in row.arrivals):
             found.setdefault(_reason(canary, row), []).append(row)
     return found
 
@@ -146,7 +181,7 @@ def judge(unit: Unit, canaries: Sequence[Canary]) -> Iterator[Finding]:
     """SB208."""
     told: set[str] = set()
     for canary in canaries:
-        for reason, rows in _lost(canary).items():
+        for reason, rows in _lost(canary, unit).items():
             seen = f"{_shown(rows)}: {_filtered(unit, reason)}"
             if seen in told:
                 continue
@@ -157,8 +192,7 @@ def judge(unit: Unit, canaries: Sequence[Canary]) -> Iterator[Finding]:
 
 def _mend(unit: Unit, canary: Canary, rows: Sequence[Row]) -> Optional[dict[str, Any]]:
     """Return what mends it where the program configures nothing; what it configures itself wins."""
-    is_configured = bool(loggers_of(canary.tree)[ROOT]["handlers"])
-    if is_configured or any(row.library != "logging" or row.arrivals or row.failed for row in rows):
+    if _is_configured(canary) or any(row.library != "logging" or row.arrivals or row.failed for row in rows):
         return None
     return unit.entry(logging={"level": "INFO", "apply": "startup"})
 

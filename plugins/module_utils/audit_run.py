@@ -102,7 +102,11 @@ def _read_host(audit: Audit, services: Sequence[Service]) -> None:
 
 def _try_canaries(audit: Audit) -> None:
     """Let the services make records, and look for them."""
-    tried = audit_canary.try_all(audit.units)
+    try:
+        tried = audit_canary.try_all(audit.units)
+    except systemd.HostError as error:
+        audit.unseen.append(f"whether records reach the journal ({error})")
+        return
     audit.canaries, audit.unseen = tried.canaries, [*audit.unseen, *tried.unseen]
     audit.findings += [
         finding for unit in audit.units for finding in audit_canary.judge(unit, tried.canaries.get(unit.name, ()))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from . import systemd_host as systemd
-from .canary_causes import NUMBERS, ROOT, effective_level, loggers_of
+from .canary_causes import NUMBERS, ROOT, effective_level, is_silenced, loggers_of
 
 #: Seconds for which is waited for records that somebody passes on from a queue.
 PATIENCE = 3.0
@@ -23,7 +23,7 @@ _TEXT = re.compile(r"stability canary ([0-9a-z-]+): ([A-Z]+) of (.+?); this is a
 _PRIORITIES = tuple("01234567")
 #: More are no answer of the runtime, which leaves out what is more.
 _MOST_ROWS = 1000
-_FIELDS = "MESSAGE,PRIORITY,_SYSTEMD_UNIT,OBJECT_SYSTEMD_UNIT,__REALTIME_TIMESTAMP"
+_FIELDS = "MESSAGE,PRIORITY,_SYSTEMD_UNIT,OBJECT_SYSTEMD_UNIT"
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,17 @@ class Canary:
     rows: tuple[Row, ...] = field(default_factory=tuple)
 
     def expected(self, row: Row) -> bool:
-        """Whether a record should arrive: its logger lets that level through; of the root logger INFO and above in any case."""
+        """Whether a record should arrive: its logger lets that level through; of the root logger INFO and above in any case.
+
+        What somebody has cut off from all handlers, as servers do with their log of accesses, is silent on purpose.
+        """
+        loggers = loggers_of(self.tree)
         if row.library != "logging":
             return row.number >= NUMBERS["INFO"]
-        effective, sayer = effective_level(loggers_of(self.tree), row.logger)
-        return row.number >= effective or (row.logger == sayer == "root" and row.number >= NUMBERS["INFO"])
+        if is_silenced(loggers, row.logger):
+            return False
+        effective, sayer = effective_level(loggers, row.logger)
+        return row.number >= effective or (row.logger == sayer == ROOT and row.number >= NUMBERS["INFO"])
 
 
 def _handler(raw: Mapping[str, Any]) -> dict[str, Any]:

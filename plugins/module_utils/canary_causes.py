@@ -13,7 +13,7 @@ _NAMES = {number: name for name, number in NUMBERS.items()}
 ROOT = "root"
 #: What the root logger has as long as nobody sets it.
 _DEFAULT = NUMBERS["WARNING"]
-_STREAM = "StreamHandler"
+_STREAM, _NULL = "StreamHandler", "logging.NullHandler"
 
 
 def level_name(number: int) -> str:
@@ -37,6 +37,16 @@ def effective_level(loggers: Mapping[str, Mapping[str, Any]], name: str) -> tupl
         if one["level"]:
             return int(one["level"]), str(one["name"])
     return 0, ROOT
+
+
+def is_silenced(loggers: Mapping[str, Mapping[str, Any]], name: str) -> bool:
+    """Whether a logger passes nothing on, and none of those up to there has a handler that would do anything."""
+    for one in way_of(loggers, name):
+        if any(handler["class"] != _NULL for handler in one["handlers"]):
+            return False
+        if not one["propagate"] and one["name"] != ROOT:
+            return True
+    return False
 
 
 def loggers_of(tree: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 import selectors
 import shutil
 import socket
@@ -15,44 +14,44 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 
 from . import runtime_canary
 from . import systemd_host as systemd
 from .audit_environments import environment_of
 from .audit_model import Unit
 from .audit_processes import is_python
-from .audit_programs import programs_of
-from .canary_unit import PATIENCE, text_of
+from .audit_programs import folder_of, programs_of
+from .canary_applications import Served, served_by
+from .canary_leftovers import UNITS, remove_left_over, remove_units
+from .canary_unit import PATIENCE, obstacle, text_of
 from .environment_layout import python_of
 from .process_probe import Answer, peer_of, received, understood
 
+#: Seconds between two looks whether a process has ended without an answer.
+_LOOK = 0.5
 #: So many run at a time: each of them may import an application.
 _AT_A_TIME = 4
-_UNITS = "/run/systemd/system"
 _PREFIX = "stability-canary-"
-#: Seconds after which nobody works with such a folder any more.
-_OLD = 3600.0
-#: ``package.module:name`` as servers take it, and the options that name an application to celery and flask.
-_TARGET = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_][\w.]*(?:\(.*\))?\Z")
-_OPTION = re.compile(r"(?:-A|--app)(?:=(.*))?\Z")
 _PROGRAM = """
 
-def _run(path, token, folder, module):
+def _run(path, token, folders, module):
     import importlib
     import json
     import socket
 
-    sys.path[0] = folder
-    trouble = ""
+    sys.path[:1] = folders.split(os.pathsep)
+    outcome = Outcome()
     if module:
-        try:
-            importlib.import_module(module)
-        except (Exception, SystemExit) as error:
-            trouble = f"{module} cannot be imported: {type(error).__name__}: {error}"
+        with outcome:
+            try:
+                importlib.import_module(module)
+            except SystemExit as error:
+                raise RuntimeError("it ends") from error
     else:
         logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
-    answer = {"error": trouble} if trouble else canary(token)
+    answer = {"error": f"{module} cannot be imported: {outcome.failed}"} if outcome.failed else canary(token)
     with socket.socket(socket.AF_UNIX) as told:
         told.connect(path)
         told.sendall(json.dumps(answer).encode() + b"\\n")
@@ -66,32 +65,26 @@ _run(*sys.argv[1:])
 
 
 @dataclass
-class _Try:
-    """One process: the unit that it stands for, its own unit, the socket that it answers at, and the application it imports."""
+class Stand:
+    """One process: the unit that it stands in for, its own unit, its token, and what it serves.
+
+    ``trouble`` is why there is none, or none that answers.
+    """
 
     unit: Unit
-    name: str
-    module: str
-    listening: socket.socket
+    name: str = ""
+    token: str = ""
+    served: Served = field(default_factory=Served)
     answer: Answer | None = None
+    trouble: str = ""
+    listening: socket.socket | None = None
 
 
-def application_in(argv: Sequence[str]) -> str:
-    """Return the module that a server or a worker of celery is told to run; empty when the command names none."""
-    for word, following in zip(argv, (*argv[1:], "")):
-        option = _OPTION.match(word)
-        if option:
-            return (option[1] or following).partition(":")[0]
-        target = _TARGET.match(word)
-        if target:
-            return target[1]
-    return ""
-
-
-def application_of(unit: Unit) -> str:
-    """Return the module that a unit runs in a server; what is a program of its own cannot be imported without running it."""
+def served_by_unit(unit: Unit) -> Served:
+    """Return what a unit serves; what is a program of its own cannot be imported without running it."""
     commands = [unit.process.argv if unit.process else (), *(tuple(command.split()) for command in unit.commands)]
-    return next(filter(None, map(application_in, commands)), "")
+    found = (served_by(argv, folder_of(unit)) for argv in commands)
+    return next((one for one in found if one.module), Served(folders=(folder_of(unit),)))
 
 
 def interpreter_of(unit: Unit) -> str:
@@ -102,7 +95,7 @@ def interpreter_of(unit: Unit) -> str:
         return python_of(environment)
     if unit.process:
         with suppress(OSError):
-            return os.readlink(f"/proc/{unit.process.pid}/exe")
+            return os.readlink(f"/proc/{unit.process.pid}/exe").removesuffix(" (deleted)")
     return next((program for program in programs if is_python(program) and not _is_script(program)), "")
 
 
@@ -112,53 +105,56 @@ def _is_script(program: str) -> bool:
     return False
 
 
-def try_all(units: Sequence[Unit], token: str) -> Iterator[tuple[Unit, str, str, str, Answer]]:
-    """Let a process for each unit make records.
+def _lacks_rights(unit: Unit, python: str) -> str:
+    """Return why root must not run something of a unit, although systemd starts that as root; empty when it may.
 
-    Yield the unit, the application that was imported, the unit that the process was of, its token, and the answer. Root alone can do
-    so. What is left of it on the host are the records.
+    What the service runs after it has given up its rights belongs to somebody else.
     """
-    for unit in units:
-        if not interpreter_of(unit):
-            yield unit, "", unit.name, "", Answer(0, None, "its Python is not found")
+    if unit.properties.get("User", "") not in ("", "root", "0"):
+        return ""
+    pids = [unit.process.pid, *(worker.pid for worker in unit.process.workers)] if unit.process else []
+    for path in [f"/proc/{pid}" for pid in pids]:
+        with suppress(OSError):
+            if os.stat(path).st_uid:
+                return "it is started as root and gives its rights up by itself"
+    folder = os.path.dirname(os.path.dirname(python))
+    with suppress(OSError):
+        if os.stat(python).st_uid or os.stat(folder).st_uid:
+            return f"it runs as root, and {folder} belongs to somebody else"
+    return ""
+
+
+def _stand_for(unit: Unit) -> tuple[Stand, str]:
+    """Return the process for a unit, before it is there, and its Python."""
+    python = interpreter_of(unit)
+    trouble = "its Python is not found" if not python else obstacle(unit) or _lacks_rights(unit, python)
+    return Stand(unit, served=served_by_unit(unit), trouble=trouble), python
+
+
+def try_all(units: Sequence[Unit], token: str) -> Iterator[Stand]:
+    """Let a process for each unit make records. Root alone can do so. What is left of it on the host are the records."""
+    stands = [_stand_for(unit) for unit in units]
+    yield from (stand for stand, _python in stands if stand.trouble)
+    waiting = [pair for pair in stands if not pair[0].trouble]
+    numbers = count()
     with _folder() as folder:
-        waiting = [(number, unit) for number, unit in enumerate(units) if interpreter_of(unit)]
         while waiting:
             some, waiting = waiting[:_AT_A_TIME], waiting[_AT_A_TIME:]
-            tries = []
             try:
-                for number, unit in some:
-                    tries.append(_prepared(unit, number, token, folder))
-                _run_all(tries)
+                for stand, python in some:
+                    _prepare(stand, python, f"{token}-s{next(numbers)}", folder)
+                _run_all([stand for stand, _python in some])
             finally:
-                _removed(tries, folder)
-            for one in tries:
-                answer = one.answer or Answer(0, None, "a process with its settings does not answer")
-                yield one.unit, one.module, one.name, _token(one, token), answer
-
-
-def _token(one: _Try, token: str) -> str:
-    return f"{token}-{one.name.split('-')[-1].partition('.')[0]}"
-
-
-def _remove_left_over() -> None:
-    """Remove what somebody has left who was killed."""
-    for name in os.listdir("/run"):
-        if name.startswith(_PREFIX) and os.stat(f"/run/{name}").st_mtime < time.time() - _OLD:
-            _remove_units(name)
-            shutil.rmtree(f"/run/{name}")
-
-
-def _remove_units(folder: str) -> None:
-    for name in os.listdir(_UNITS):
-        if name.startswith(f"{folder}-"):
-            os.unlink(f"{_UNITS}/{name}")
+                _remove([stand for stand, _python in some], folder)
+            for stand, _python in some:
+                stand.trouble = "" if stand.answer else "a process with its settings does not answer"
+                yield stand
 
 
 @contextmanager
 def _folder() -> Iterator[str]:
     """Yield a folder of root in which anybody may read the program; every service must."""
-    _remove_left_over()
+    remove_left_over(_PREFIX)
     folder = tempfile.mkdtemp(prefix=_PREFIX, dir="/run")
     try:
         os.chmod(folder, 0o711)
@@ -170,64 +166,72 @@ def _folder() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-def _prepared(unit: Unit, number: int, token: str, folder: str) -> _Try:
+def _prepare(stand: Stand, python: str, token: str, folder: str) -> None:
     """Write the unit for a process, which only root can read: it has the environment of the service."""
-    path, module = f"{folder}/{number}", application_of(unit)
-    one = _Try(unit, f"{os.path.basename(folder)}-{number}.service", module, socket.socket(socket.AF_UNIX))
-    one.listening.bind(path)
+    stand.token, stand.name = token, f"{os.path.basename(folder)}-{token}.service"
+    path, served = f"{folder}/{token}", stand.served
+    stand.listening = socket.socket(socket.AF_UNIX)
+    stand.listening.bind(path)
     os.chmod(path, 0o666)
-    one.listening.listen(1)
-    working = unit.properties.get("WorkingDirectory", "").lstrip("!") or "/"
-    argv = [interpreter_of(unit), f"{folder}/canary.py", path, _token(one, token), working, module]
-    descriptor = os.open(f"{_UNITS}/{one.name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    stand.listening.listen(1)
+    argv = [python, f"{folder}/canary.py", path, token, os.pathsep.join(served.folders), served.module]
+    descriptor = os.open(f"{UNITS}/{stand.name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
-        stream.write(text_of(unit.name, [file.text for file in unit.files], argv))
-    return one
+        stream.write(text_of(stand.unit, argv))
 
 
-def _run_all(tries: Sequence[_Try]) -> None:
+def _run_all(stands: Sequence[Stand]) -> None:
     """Start the processes, and wait until each has answered or ended."""
-    systemd.run(["systemctl", "start", "--no-block", "--", *(one.name for one in tries)])
+    systemd.run(["systemctl", "start", "--no-block", "--", *(stand.name for stand in stands)])
     deadline = time.monotonic() + PATIENCE
     with selectors.DefaultSelector() as selector:
-        for one in tries:
-            selector.register(one.listening, selectors.EVENT_READ, one)
+        for stand in stands:
+            if stand.listening is not None:
+                selector.register(stand.listening, selectors.EVENT_READ, (stand, stand.listening))
         while selector.get_map() and time.monotonic() < deadline:
-            for key, _events in selector.select(0.5):
-                key.data.answer = _answer(key.data, deadline)
-                if key.data.answer is not None:
-                    selector.unregister(key.fileobj)
-            states = systemd.show([key.data.name for key in selector.get_map().values()], ("ActiveState",))
-            for key in list(selector.get_map().values()):
-                if states[key.data.name]["ActiveState"] not in ("activating", "active") and not _is_ready(key.data):
-                    selector.unregister(key.fileobj)
+            for key, _events in selector.select(_LOOK):
+                stand, listening = key.data
+                stand.answer = _answer(stand, listening, deadline)
+                if stand.answer is not None:
+                    selector.unregister(listening)
+            left = {key.data[0].name: key.fileobj for key in selector.get_map().values()}
+            ended = _ended(list(left))
+            ready = {key.fileobj for key, _events in selector.select(0)}
+            for name in ended:
+                if left[name] not in ready:
+                    selector.unregister(left[name])
 
 
-def _is_ready(one: _Try) -> bool:
-    with selectors.DefaultSelector() as selector:
-        selector.register(one.listening, selectors.EVENT_READ)
-        return bool(selector.select(0))
+def _ended(names: Sequence[str]) -> list[str]:
+    """Return the units of ``names`` that do not run, and are not about to."""
+    states = systemd.show(names, ("ActiveState", "Job"))
+    return [
+        name
+        for name, state in states.items()
+        if state["ActiveState"] not in ("activating", "active") and state.get("Job", "") in ("", "0")
+    ]
 
 
-def _answer(one: _Try, deadline: float) -> Answer | None:
+def _answer(stand: Stand, listening: socket.socket, deadline: float) -> Answer | None:
     """Take the answer of a process; ``None`` when somebody else has connected."""
-    asked, _address = one.listening.accept()
+    asked, _address = listening.accept()
     with asked:
         pid = peer_of(asked)
         try:
             with open(f"/proc/{pid}/cgroup", encoding="utf-8") as stream:
-                if f"/{one.name}" not in stream.read():
+                if f"/{stand.name}" not in stream.read():
                     return None
             return understood(pid, received(asked, deadline))
         except OSError as error:
             return Answer(pid, None, str(error))
 
 
-def _removed(tries: Sequence[_Try], folder: str) -> None:
+def _remove(stands: Sequence[Stand], folder: str) -> None:
     """Stop what still runs, and remove its units."""
-    names = [one.name for one in tries]
+    names = [stand.name for stand in stands if stand.name]
     if names:
         systemd.run(["systemctl", "stop", "--", *names])
-    _remove_units(os.path.basename(folder))
-    for one in tries:
-        one.listening.close()
+    remove_units(os.path.basename(folder))
+    for stand in stands:
+        if stand.listening is not None:
+            stand.listening.close()

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 import struct
 import time
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Optional
 
-#: Seconds that a process has to answer: a program that computes lets its other threads run in between.
+#: Seconds that the processes of a service have to answer: a program that computes lets its other threads run in between.
 PATIENCE = 10.0
 #: Bytes; nobody's logging has that many loggers.
 _LONGEST = 8 * 2**20
@@ -33,37 +33,39 @@ class Answer:
 
 
 def ask_all(folder: str, pids: Collection[int], question: str, token: str = "") -> list[Answer]:
-    """Ask every process of ``pids`` that listens in a folder, in the order of their ids; each gets ``token`` with its id behind it.
+    """Ask those of ``pids`` that listen in a folder, in their order; each gets ``token`` with its id behind it.
 
-    The folder belongs to the user of the service: what stands there may lead to any socket of the host, so nothing is sent to a
-    process that is not one of ``pids``.
+    The folder belongs to the user of the service: what stands there may lead to any socket of the host, so no link is followed, and
+    nothing is sent to another process.
     """
-    found = []
-    with suppress(OSError):
-        for name in sorted(filter(str.isdigit, os.listdir(folder)), key=int):
-            answer = _ask(os.path.join(folder, name), pids, question, token)
-            if answer is not None:
-                found.append(answer)
-    return found
-
-
-def _ask(path: str, pids: Collection[int], question: str, token: str) -> Optional[Answer]:
-    """Ask at a socket; ``None`` when nobody listens there any more, or somebody else does."""
     deadline = time.monotonic() + PATIENCE
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
-        asked.settimeout(PATIENCE)
-        try:
-            asked.connect(path)
-            pid = peer_of(asked)
-        except OSError:
+    found = (_ask(os.path.join(folder, str(pid)), pid, question, token, deadline) for pid in dict.fromkeys(pids))
+    return [answer for answer in found if answer is not None]
+
+
+def _ask(path: str, pid: int, question: str, token: str, deadline: float) -> Optional[Answer]:
+    """Ask at a socket; ``None`` when nobody listens there any more, or somebody else does."""
+    try:
+        place = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISSOCK(os.fstat(place).st_mode):
             return None
-        if pid not in pids:
-            return None
-        try:
-            asked.sendall(json.dumps({"question": question, "token": token_of(token, pid)}).encode() + b"\n")
-            return understood(pid, received(asked, deadline))
-        except OSError as error:
-            return Answer(pid, None, "it does not answer" if isinstance(error, socket.timeout) else str(error))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+            asked.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                asked.connect(f"/proc/self/fd/{place}")
+                if peer_of(asked) != pid:
+                    return None
+                asked.sendall(json.dumps({"question": question, "token": token_of(token, pid)}).encode() + b"\n")
+                return understood(pid, received(asked, deadline))
+            except ConnectionRefusedError:
+                return None
+            except OSError as error:
+                return Answer(pid, None, "it does not answer" if isinstance(error, socket.timeout) else str(error))
+    finally:
+        os.close(place)
 
 
 def peer_of(asked: socket.socket) -> int:
@@ -93,7 +95,7 @@ def understood(pid: int, line: bytes) -> Answer:
     """Return the answer that a line is; it is somebody else's word, so it may be anything."""
     try:
         content = json.loads(line)
-    except ValueError:
+    except (RecursionError, ValueError):
         return Answer(pid, None, "it has gone away before it answered" if not line else "what it answers is no JSON")
     if not isinstance(content, dict) or "error" in content:
         told = content.get("error") if isinstance(content, dict) else content

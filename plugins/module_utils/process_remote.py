@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from . import runtime_canary
+from .canary_leftovers import remove_left_over
 from .commands import EnvironmentFailure, User, run, user_with
 from .process_probe import Answer, peer_of, received, understood
 
@@ -24,9 +25,11 @@ from .process_probe import Answer, peer_of, received, understood
 PATIENCE = 3.0
 #: The first Python that can be asked so.
 FIRST = (3, 14)
+_PREFIX = "stability-ask-"
 _VERSION = re.compile(r"python(\d+)\.(\d+)t?\Z")
 _ATTACH = "import sys; sys.remote_exec(int(sys.argv[1]), sys.argv[2])"
-#: It runs in ``__main__`` of the process, so it may leave no name there.
+#: It runs in ``__main__`` of the process, so it may leave no name there, and in the middle of whatever the main thread does, which may
+#: hold any lock: a thread of its own can wait for that.
 _PROGRAM = """exec(compile({source!r}, "<stability>", "exec"), {{"__name__": "stability_canary"}})
 """
 _SEND = """
@@ -41,26 +44,33 @@ def _send(path, question, token):
         told.sendall(json.dumps(answer).encode() + b"\\n")
 
 
-_send({path!r}, {question!r}, {token!r})
+import _thread
+
+_thread.start_new_thread(_send, ({path!r}, {question!r}, {token!r}))
 """
 
 
 def version_of(pid: int) -> tuple[int, int]:
     """Return the version of the Python that a process runs, by the name of its program; (0, 0) where that does not tell."""
     try:
-        found = _VERSION.search(os.path.basename(os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")))
+        found = _VERSION.search(os.path.basename(_program_of(pid)))
     except OSError:
         return (0, 0)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
+def _program_of(pid: int) -> str:
+    return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+
+
 @contextmanager
-def _folder(owner: User) -> Iterator[str]:
-    """Yield a folder that the user of the process can look into, and nobody else."""
-    folder = tempfile.mkdtemp(prefix="stability-ask-", dir="/run" if os.geteuid() == 0 else None)
+def _folder(group: int) -> Iterator[str]:
+    """Yield a folder that the group of the process can look into, and nobody else."""
+    remove_left_over(_PREFIX)
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir="/run" if os.geteuid() == 0 else None)
     try:
         if os.geteuid() == 0:
-            os.chown(folder, 0, owner.gid)
+            os.chown(folder, 0, group)
             os.chmod(folder, 0o710)
         yield folder
     finally:
@@ -80,9 +90,7 @@ def _attach(pid: int, script: str, owner: User) -> str:
             return str(error)
         return ""
     try:
-        done = run(
-            [os.readlink(f"/proc/{pid}/exe"), "-I", "-S", "-c", _ATTACH, str(pid), script], owner, timeout=PATIENCE
-        )
+        done = run([_program_of(pid), "-I", "-S", "-c", _ATTACH, str(pid), script], owner, timeout=PATIENCE)
     except (EnvironmentFailure, OSError) as failure:
         return str(failure)
     return done.stderr.strip().rpartition("\n")[2] if done.status else ""
@@ -95,7 +103,7 @@ def ask(pid: int, question: str, token: str) -> Answer:
     except OSError as error:
         return Answer(pid, None, str(error.strerror))
     owner = user_with(status.st_uid, status.st_gid)
-    with _folder(owner) as folder, socket.socket(socket.AF_UNIX) as listening:
+    with _folder(status.st_gid) as folder, socket.socket(socket.AF_UNIX) as listening:
         path, script = f"{folder}/answer", f"{folder}/ask.py"
         listening.bind(path)
         os.chmod(path, 0o666)
@@ -105,7 +113,11 @@ def ask(pid: int, question: str, token: str) -> Answer:
             stream.write(_PROGRAM.format(source=source))
         os.chmod(script, 0o644)
         trouble = _attach(pid, script, owner)
-        return Answer(pid, None, trouble) if trouble else _answer(pid, listening)
+        answer = Answer(pid, None, trouble) if trouble else _answer(pid, listening)
+        if answer.content is None and not trouble:
+            # What it has not come to would look for a script that is gone then, and complain.
+            _attach(pid, os.devnull, owner)
+        return answer
 
 
 def _answer(pid: int, listening: socket.socket) -> Answer:

@@ -113,11 +113,12 @@ def test_with_the_runtime_each_record_has_its_priority(bird):
 def test_other_loggers_are_judged_by_what_they_let_through(bird):
     program = (
         "logging.basicConfig(level='INFO')\nlogging.getLogger('quiet').setLevel('ERROR')\n"
-        "logging.getLogger('cut').propagate = False\nlogging.getLogger('cut').addHandler(logging.NullHandler())"
+        "logging.getLogger('cut').propagate = False\nlogging.getLogger('cut').addHandler(logging.FileHandler('/dev/null'))\n"
+        "logging.getLogger('silent').propagate = False\nlogging.getLogger('silent').addHandler(logging.NullHandler())"
     )
     findings, rows, _unseen = flown(bird, program)
-    assert findings == [("error", "INFO/WARNING/ERROR/CRITICAL of cut: NullHandler of cut takes it elsewhere")]
-    assert [*arrived(rows, "quiet")] == ["ERROR", "CRITICAL"] and arrived(rows, "cut") == {}
+    assert findings == [("error", "INFO/WARNING/ERROR/CRITICAL of cut: FileHandler of cut writes to /dev/null (SB203)")]
+    assert [*arrived(rows, "quiet")] == ["ERROR", "CRITICAL"] and arrived(rows, "cut") == arrived(rows, "silent") == {}
 
 
 def test_settings_of_the_unit_that_hold_records_back_are_named(bird):
@@ -154,19 +155,25 @@ def test_who_does_not_answer_is_told_and_check_mode_asks_nobody(bird):
 
 
 SERVER = "import sys, time\nwhile True:\n    time.sleep(60)\n"
+#: A server by its name.
+GUNICORN = "/srv/gunicorn"
 IN_ITS_PLACE = "a process with its settings"
 
 
-def stood_in(host, application=None, program=SERVER, **keys):
+def stood_in(host, application=None, program=SERVER, arguments=(), **keys):
     """Deploy a program without the probe, and audit the host live; an application is what a server is told to run."""
     host.put(PROGRAM, program)
+    host.put(GUNICORN, program)
     if application is not None:
         host.put("/srv/canary/shop/__init__.py", "")
         host.put("/srv/canary/shop/web.py", application)
     service = {
         "name": NAME,
         "user": "canary",
-        "exec_start": ["/usr/bin/python3", PROGRAM, *(["shop.web:app"] if application is not None else [])],
+        "exec_start": [
+            "/usr/bin/python3",
+            *([PROGRAM] if application is None else [GUNICORN, *arguments, "shop.web:app"]),
+        ],
         "working_directory": "/srv/canary" if application is not None else "/",
         "settle_sec": 0,
         **keys,
@@ -218,6 +225,35 @@ def test_the_application_of_a_server_is_imported_there(bird):
     assert findings == [] and list(rows[0]["arrived"]) == list(LEVELS[1:])
 
 
+def test_what_a_server_is_told_elsewhere_is_not_judged_by_the_import(bird):
+    _findings, rows, unseen = stood_in(bird, "", arguments=["--bind", "unix:/tmp/x", "--log-config", "/etc/log.ini"])
+    assert rows == [] and unseen == [
+        f"whether records of {NAME}.service reach the journal (what configures its logging is not in shop.web)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        (
+            {"directives": {"Service": {"StandardError": "truncate:/srv/canary.log"}}},
+            "its output goes to a file, which another process would write into (SB201)",
+        ),
+        ({"directives": {"Service": {"RestrictAddressFamilies": "AF_INET"}}}, "it may not use AF_UNIX"),
+        ({"directives": {"Service": {"TemporaryFileSystem": "/run:ro"}}}, "it does not see /run"),
+        (
+            {"user": "root", "exec_start": ["/usr/bin/python3", "/srv/gives_up.py"]},
+            "it is started as root and gives its rights up by itself",
+        ),
+    ],
+)
+def test_where_another_process_would_do_harm_or_show_nothing_there_is_none(bird, keys, reason):
+    bird.put("/srv/gives_up.py", "import os, time\nos.setuid(65534)\n" + SERVER)
+    bird.put("/srv/canary.log", "old\n", 0o666)
+    _findings, rows, unseen = stood_in(bird, **keys)
+    assert rows == [] and unseen == [f"whether records of {NAME}.service reach the journal ({reason})"]
+
+
 @pytest.mark.parametrize(
     ("application", "reason"),
     [
@@ -225,7 +261,7 @@ def test_the_application_of_a_server_is_imported_there(bird):
             "import nothing_of_that_name",
             "shop.web cannot be imported: ModuleNotFoundError: No module named 'nothing_of_that_name'",
         ),
-        ("raise SystemExit(3)", "shop.web cannot be imported: SystemExit: 3"),
+        ("raise SystemExit(3)", "shop.web cannot be imported: RuntimeError"),
         ("import os\nos._exit(1)", "a process with its settings does not answer"),
     ],
 )

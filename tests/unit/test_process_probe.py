@@ -99,7 +99,7 @@ def test_each_process_after_a_fork_has_its_own_socket_which_only_its_user_can_op
     with running(runtime, folder, program, 4) as (_started, lines):
         pids = [int(words[1]) for words in lines if words[0] == "pid"]
         assert {int(path.name) for path in folder.iterdir()} == set(pids)
-        assert [answer.pid for answer in ask(folder, pids) if answer.content] == sorted(pids)
+        assert [answer.pid for answer in ask(folder, pids) if answer.content] == pids
         assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
         assert ask(folder, pids[1:2]) != [] and ask(folder, [1]) == []
 
@@ -145,6 +145,7 @@ def test_without_its_folder_the_program_goes_on(runtime, tmp_path):
         (b"", "it has gone away before it answered"),
         (b"{\n", "what it answers is no JSON"),
         (b"[1]\n", "it answers: [1]"),
+        (b"[" * 100_000 + b"\n", "what it answers is no JSON"),
         (b'{"error": "KeyError: 1"}\n', "it answers: KeyError: 1"),
         (None, "it does not answer"),
     ],
@@ -152,7 +153,7 @@ def test_without_its_folder_the_program_goes_on(runtime, tmp_path):
 def test_what_is_no_answer_is_told(folder, monkeypatch, sent, trouble):
     monkeypatch.setattr(process_probe, "PATIENCE", 0.3)
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(folder / "17"))
+        listening.bind(str(folder / str(os.getpid())))
         listening.listen()
 
         def serve():
@@ -168,6 +169,18 @@ def test_what_is_no_answer_is_told(folder, monkeypatch, sent, trouble):
         thread.start()
         assert ask(folder, [os.getpid()]) == [Answer(os.getpid(), None, trouble)]
         thread.join()
+
+
+def test_what_stands_in_place_of_a_socket_is_left_alone(folder, tmp_path):
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "other"))
+        other.listen()
+        (folder / "17").symlink_to(tmp_path / "other")
+        (folder / "18").write_text("")
+        assert ask(folder, [17, 18, 19]) == []
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.accept()
 
 
 def test_a_question_that_nobody_knows_is_told(runtime, folder):
