@@ -26,12 +26,23 @@ from .matrix import CORE, PYTHON, Cell, Matrix
 from .records import FAILED, NOT_RUN, PASSED
 
 TOOLS = Path(".cache/venv/bin/python")
-#: Runs its arguments where every user of the machine can reach a Python, which may lie in a closed home.
-OPENED = "/run/stability-python"
-OPEN = (
-    "unshare", "--mount", "--propagation=private", "--",
-    "sh", "-ec", f'mkdir -p {OPENED}; mount --bind "$1" {OPENED}; shift; exec "$@"', "sh",
-)  # fmt: skip
+#: Runs its arguments where every user can reach what lies in a closed folder such as the home of root, under the same paths: an
+#: interpreter finds its own library by them. Nobody else sees that.
+_OPEN = """
+closed=$1 kept=/run/stability-opened
+shift
+mkdir -p "$kept"
+mount --bind "$closed" "$kept"
+mount -t tmpfs -o mode=755 none "$closed"
+for one in "$kept"/* "$kept"/.[!.]*; do
+    if [ -d "$one" ] && [ ! -L "$one" ]; then
+        mkdir "$closed/${one##*/}"
+        mount --bind "$one" "$closed/${one##*/}"
+    fi
+done
+exec "$@"
+"""
+OPEN = ("unshare", "--mount", "--propagation=private", "--", "sh", "-ec", _OPEN, "sh")
 NO_TESTS = 5
 """What pytest ends with when no test was left to run."""
 PATIENCE = 60.0
@@ -109,8 +120,11 @@ def command(cell: Cell, matrix: Matrix) -> list[str]:
         return [*pytest, "tests/unit"]
     pytest.append(f"tests/integration/{cell.name}.py")
     if _is_of_module(cell, matrix):
-        folder = Path(pythons.find(cell.place.removeprefix(PYTHON))).resolve().parents[1]
-        return [*OPEN, str(folder), "env", f"STABILITY_PYTHON={OPENED}/bin/{cell.place}", *pytest, "--at=controller"]
+        program = Path(pythons.find(cell.place.removeprefix(PYTHON))).resolve()
+        chosen = ["env", f"STABILITY_PYTHON={program}", *pytest, "--at=controller"]
+        # From the root on: what is below a closed folder cannot be reached whatever its own mode.
+        closed = next((str(folder) for folder in reversed(program.parents) if not folder.stat().st_mode & 0o001), "")
+        return [*OPEN, closed, *chosen] if closed else chosen
     return [*pytest, *(f"--at={place}" for place in places)]
 
 
