@@ -40,15 +40,15 @@ def install(folder: str) -> None:
 
 
 def _is_main_interpreter() -> bool:
-    """Whether this is no subinterpreter: one that ends with a thread in it takes the whole process along, up to Python 3.13."""
+    """Whether this is no subinterpreter: one that ends with a thread in it takes the whole process along, up to Python 3.13.
+
+    At the start of an interpreter nobody has asked to be woken by signals, and only the main one may say so.
+    """
     try:
-        import _interpreters as interpreters  # type: ignore[import-not-found]
-    except ImportError:
-        try:
-            import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]
-        except ImportError:
-            return True
-    return bool(interpreters.get_current() == interpreters.get_main())
+        _signal.set_wakeup_fd(-1)
+    except ValueError:
+        return False
+    return True
 
 
 class Probe:
