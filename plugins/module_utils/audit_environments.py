@@ -33,6 +33,7 @@ from .locked_pins import unpinned
 from .pep440 import same_version
 from .problems import InvalidInput, Problem
 from .requirements import Pin, combine
+from .virtual_environments import sees_system
 
 _CONFIGURATION = "pyvenv.cfg"
 #: Seconds within which an interpreter starts and ends, also on a busy host.
@@ -72,12 +73,18 @@ def _user_of(path: str) -> User:
     return user_with(status.st_uid, status.st_gid) if os.geteuid() == 0 else current_user()
 
 
-def _damaged(distributions: Mapping[str, list[Distribution]], hashes: FileHashes) -> dict[str, tuple[str, ...]]:
+def _damaged(
+    distributions: Mapping[str, list[Distribution]], hashes: FileHashes, unseen: list[str]
+) -> dict[str, tuple[str, ...]]:
     """Return the files of each distribution that are not as its ``RECORD`` says, missing ones first."""
     records, everything = Records(), [one for own in distributions.values() for one in own]
     damaged = {}
     for name, own in distributions.items():
-        integrity = without_shared(verify_files(own[0], hashes, records), own[0], everything, records)
+        try:
+            integrity = without_shared(verify_files(own[0], hashes, records), own[0], everything, records)
+        except OSError as error:
+            unseen.append(f"the files of {name} in {os.path.dirname(own[0].path)} ({error.filename}: {error.strerror})")
+            continue
         if integrity.changed or integrity.missing:
             damaged[name] = (*integrity.missing, *integrity.changed)
     return damaged
@@ -180,6 +187,15 @@ def _references(
     return found
 
 
+def _conflicts(path: str, distributions: Mapping[str, list[Distribution]], interpreter: Interpreter) -> list[str]:
+    """Return the conflicts of what is installed in an environment, where that sees the system's distributions with these."""
+    if not sees_system(path):
+        return find_conflicts(distributions, interpreter.markers)
+    everything = installed_distributions(interpreter.searched)
+    lines = find_conflicts({**everything, **distributions}, interpreter.markers)
+    return [line for line in lines if line.partition(" ")[0] in distributions]
+
+
 def _interpreter_of(path: str, user: User) -> Interpreter:
     """Return what the interpreter of an environment says of itself.
 
@@ -193,10 +209,18 @@ def _interpreter_of(path: str, user: User) -> Interpreter:
 
 def read_environment(path: str, known: Known, looking: Looking, unseen: list[str]) -> Optional[Held]:
     """Return an environment as it is; ``None`` when there is none, or it cannot be read, of which ``unseen`` then tells."""
-    listed = known.listed
-    if not os.path.isfile(os.path.join(path, _CONFIGURATION)):
+    try:
+        os.stat(os.path.join(path, _CONFIGURATION))
+        return _read(path, known, looking, unseen)
+    except FileNotFoundError:
         unseen.append(f"{path} (it is no virtual environment)")
-        return None
+    except OSError as error:
+        unseen.append(f"{path} ({error.filename or path}: {error.strerror})")
+    return None
+
+
+def _read(path: str, known: Known, looking: Looking, unseen: list[str]) -> Optional[Held]:
+    listed = known.listed
     user = _user_of(path)
     try:
         interpreter = _interpreter_of(path, user)
@@ -207,7 +231,7 @@ def read_environment(path: str, known: Known, looking: Looking, unseen: list[str
     with acting_as(user):
         sites = sites_of(path)
         distributions = installed_distributions(sites)
-        damaged = _damaged(distributions, hashes)
+        damaged = _damaged(distributions, hashes, unseen)
         left = [os.path.basename(one) for one in leftovers(sites)]
         left += ["an unfinished change of the baseline"] if read_journal(path) else []
         modules, age = _modules(sites), time.time() - changed_at(distributions)
@@ -223,7 +247,7 @@ def read_environment(path: str, known: Known, looking: Looking, unseen: list[str
         path=path,
         python=interpreter.markers["python_full_version"],
         versions=versions,
-        conflicts=find_conflicts(distributions, interpreter.markers),
+        conflicts=_conflicts(path, distributions, interpreter),
         damaged=damaged,
         leftovers=left,
         age=age,

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -31,7 +33,7 @@ class Process:
     ``age`` is in seconds, ``argv`` its arguments, ``variables`` those of Python and of the runtime in its environment, ``spent_by_dead`` the seconds of
     CPU time that its children have taken which have ended, ``deaths`` the number of workers that ended while they were watched,
     ``astray`` where its output goes that does not go to the journal, by systemd's directive. Below a shell, ``shell`` is the age of
-    that, and ``folder`` the working directory. What cannot be read without more rights is ``None``.
+    that, and ``folder`` the working directory. ``is_python`` is whether it runs a Python, as far as that may be seen. What cannot be read without more rights is ``None``.
     """
 
     pid: int
@@ -44,6 +46,7 @@ class Process:
     astray: Mapping[str, str] = field(default_factory=dict)
     shell: Optional[float] = None
     folder: str = ""
+    is_python: bool = True
 
     @property
     def age_of_main(self) -> float:
@@ -82,7 +85,8 @@ class Unit:
     units would start that no boot reaches, with the names of these, ``commands`` its ``ExecStart=`` lines as systemd shows them,
     without quotes, ``pulled_in`` which of itself and its triggers something starts at the next boot, enabled or not,
     ``is_connection`` whether it stands for the instances that a socket with ``Accept=yes`` starts, one for each connection,
-    ``is_gone`` whether its unit file is not there any more, though systemd has it in memory.
+    ``is_gone`` whether its unit file is not there any more, though systemd has it in memory, ``is_on_bus`` whether a call on the
+    bus starts it (org.freedesktop.systemd1(5), ``SystemdService=``).
     """
 
     name: str
@@ -99,6 +103,7 @@ class Unit:
     pulled_in: frozenset[str] = frozenset()
     is_connection: bool = False
     is_gone: bool = False
+    is_on_bus: bool = False
 
     @property
     def trouble(self) -> str:
@@ -119,10 +124,16 @@ class Unit:
 
     @property
     def is_triggered(self) -> bool:
-        """Whether it runs once for each event: a change of a path that alone starts it, or a connection (:func:`~.drop_ins.policy_for`)."""
+        """Whether it runs once for each event: a change of a path that alone starts it, a connection (:func:`~.drop_ins.policy_for`), a
+        call on the bus."""
         by_path = any(name.endswith(".path") for name in self.triggers)
         enabled = self.properties.get("UnitFileState", "").startswith("enabled")
-        return self.is_connection or (by_path and not enabled and self.properties.get("RemainAfterExit") != "yes")
+        by_bus = self.is_on_bus and not (enabled or self.triggers)
+        return (
+            self.is_connection
+            or by_bus
+            or (by_path and not enabled and self.properties.get("RemainAfterExit") != "yes")
+        )
 
     @property
     def is_daemon(self) -> bool:
@@ -138,6 +149,15 @@ class Unit:
     def is_ours(self) -> bool:
         """Whether its unit file is one that the baseline wrote."""
         return bool(self.files) and self.files[0].text.startswith(HEADER) and not self.files[0].is_our_drop_in
+
+    def last_word(self, directives: Iterable[str]) -> str:
+        """Return the drop-in of somebody else that says one of ``directives`` behind whatever an apply writes; empty for none."""
+        line = re.compile(rf"^\s*(?:{'|'.join(directives)})\s*=", re.MULTILINE)
+        saying = [file for file in self.files if line.search(file.text)]
+        if not saying or saying[-1] is self.files[0] or saying[-1].is_our_drop_in:
+            return ""
+        path = saying[-1].path
+        return path if self.is_ours or os.path.basename(path) > DROP_IN else ""
 
     @property
     def service(self) -> str:

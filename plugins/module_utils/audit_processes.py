@@ -183,7 +183,9 @@ def read_process(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[P
         return None
     spent = (int(stat[_USER_OF_DEAD]) + int(stat[_SYSTEM_OF_DEAD])) / os.sysconf("SC_CLK_TCK")
     workers = tuple(_workers(pids, main, argv, now, proc))
-    return Process(main, _age(stat, now), argv, _variables(main, proc), workers, spent, astray=_astray(main, proc))
+    astray, is_no_python = _astray(main, proc), runs_python(main, proc) is False
+    variables = _variables(main, proc)
+    return Process(main, _age(stat, now), argv, variables, workers, spent, astray=astray, is_python=not is_no_python)
 
 
 def _absolute(pid: int, program: str, folder: str, proc: str) -> str:

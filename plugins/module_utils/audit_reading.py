@@ -48,6 +48,11 @@ _ID = re.compile(r"^Id=.*$", re.MULTILINE)
 #: Where nothing of the unit is in memory but what runs of it (systemd.unit(5), ``LoadState=``).
 _WITHOUT_FILE = ("not-found", "masked")
 _UP = ("active", "activating", "reloading")
+#: dbus-daemon(1), "Service activation": what a bus starts, in the folders of the system's own.
+_BUS = tuple(f"{base}/dbus-1/system-services" for base in ("/etc", "/run", "/usr/local/share", "/usr/share", "/lib"))
+_ON_BUS = re.compile(r"^\s*SystemdService\s*=\s*(\S+)\s*$", re.MULTILINE)
+#: What is no fault of a unit, but of who looks at it.
+_DENIED = "Permission denied"
 
 
 @dataclass
@@ -118,7 +123,9 @@ def is_python_service(state: systemd.UnitState, programs: Iterable[Started]) -> 
 
 def _file(path: str, now: float) -> UnitFile | None:
     with suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as stream:
-        return UnitFile(path, stream.read(), now - os.fstat(stream.fileno()).st_mtime)
+        status = os.fstat(stream.fileno())
+        # Whoever copies a file may give it the time of another one; that of the change of its inode nobody can.
+        return UnitFile(path, stream.read(), now - max(status.st_mtime, status.st_ctime))
     return None
 
 
@@ -179,7 +186,7 @@ def _scheduled_restarts() -> dict[str, int]:
     """Return how often systemd has scheduled a restart of each unit within ``RECENTLY``, from the journal, in one question."""
     since = ["--since", f"@{time.time() - RECENTLY:.0f}"]
     output = ["--output", "json", "--output-fields", "UNIT", "--quiet", "--no-pager"]
-    done = systemd.run(["journalctl", *since, *output, f"MESSAGE_ID={_RESTART_SCHEDULED}"])
+    done = systemd.run(["journalctl", *since, *output, f"MESSAGE_ID={_RESTART_SCHEDULED}", "_PID=1"])
     counts: dict[str, int] = {}
     for line in filter(None, done.stdout.split("\n")):
         unit = str(json.loads(line).get("UNIT", ""))
@@ -223,13 +230,29 @@ def _diagnostics(
         return {}
     options = ["--recursive-errors=no"] if version >= systemd.RECURSIVE_ERRORS else []
     done = systemd.run(["systemd-analyze", "verify", "--man=no", *options, "--", *names])
-    return diagnostics_of(done.stderr, known)
+    found = diagnostics_of(done.stderr, known)
+    if os.geteuid():
+        denied = [unit for unit, lines in found.items() if any(_DENIED in line for line in lines)]
+        unseen += [f"all that systemd-analyze says of {unit} (more rights are needed)" for unit in denied]
+        found = {unit: tuple(line for line in lines if _DENIED not in line) for unit, lines in found.items()}
+    return found
 
 
 def _triggers(states: Mapping[str, systemd.UnitState]) -> dict[str, systemd.UnitState]:
     """Return what triggers the units, and beside it the default target, in one question."""
     names = sorted({name for state in states.values() for name in members_of(state.get("TriggeredBy", ""))})
     return systemd.show([*names, DEFAULT], ("Id", "UnitFileState", "Accept", *REVERSE))
+
+
+def started_by_bus(folders: Iterable[str] = _BUS) -> frozenset[str]:
+    """Return the units that a call on the bus of the system starts."""
+    found: set[str] = set()
+    for folder in folders:
+        with suppress(OSError):
+            for name in os.listdir(folder):
+                with suppress(OSError), open(os.path.join(folder, name), encoding="utf-8", errors="replace") as stream:
+                    found.update(_ON_BUS.findall(stream.read()))
+    return frozenset(found)
 
 
 @dataclass(frozen=True)
@@ -241,6 +264,7 @@ class _Host:
     restarts: Mapping[str, int]
     boot: Boot
     diagnostics: Mapping[str, tuple[str, ...]]
+    on_bus: frozenset[str]
 
 
 def present(states: Mapping[str, systemd.UnitState], unseen: list[str]) -> dict[str, systemd.UnitState]:
@@ -290,7 +314,7 @@ def read_units(named: Sequence[str], version: int) -> Read:
     triggers = _triggers(states)
     states = without_further_connections(states, triggers)
     boot, restarts = read_boot({**triggers, **states}), _scheduled_restarts()
-    host = _Host(programs, triggers, restarts, boot, _diagnostics(states, version, read.unseen))
+    host = _Host(programs, triggers, restarts, boot, _diagnostics(states, version, read.unseen), started_by_bus())
     if os.geteuid() and not _may_read_journal():
         read.unseen.append("restarts, and messages that were dropped (the journal may not be read)")
     read.unseen += unseen_of_journal()
@@ -323,6 +347,7 @@ def _unit(unit: str, state: systemd.UnitState, host: _Host) -> Unit:
         frozenset(one for one in (unit, *own) if one in host.boot.pulled_in),
         connection,
         bool(fragment) and is_missing(fragment),
+        unit in host.on_bus,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Optional
 
 from . import python_command
@@ -218,7 +219,7 @@ def _starts_at_boot(unit: Unit, name: str, state: str) -> bool:
 
 def comes_back_after_a_reboot(unit: Unit) -> Iterator[Finding]:
     """SB107."""
-    if not (unit.is_up or unit.triggers):
+    if not (unit.is_up or unit.triggers) or (unit.is_on_bus and unit.is_triggered):
         return
     if unit.trouble:
         yield Finding("SB107", unit.name, unit.trouble)
@@ -250,6 +251,8 @@ def _told(unit: Unit, name: str, state: str) -> str:
 def speaks_to_the_journal(unit: Unit) -> Iterator[Finding]:
     """SB201."""
     wrong = [name for name in ("StandardOutput", "StandardError") if not _reaches_journal(unit, name)]
+    if wrong == ["StandardOutput"] and not unit.is_daemon and unit.properties["StandardOutput"].startswith(_FILES):
+        wrong = []
     astray = {name: path for name, path in (unit.process.astray if unit.process else {}).items() if name not in wrong}
     if not unit.is_daemon and "StandardError" not in astray:
         # What a job writes to a file may be what it is there for.
@@ -261,6 +264,10 @@ def speaks_to_the_journal(unit: Unit) -> Iterator[Finding]:
         yield Finding("SB201", unit.name, ", ".join(seen), mend)
 
 
+#: systemd.exec(5): what a job writes there may be what it is there for.
+_FILES = ("file:", "append:", "truncate:")
+
+
 def _reaches_journal(unit: Unit, name: str) -> bool:
     return unit.properties.get(name, "journal") in _TO_JOURNAL
 
@@ -268,7 +275,7 @@ def _reaches_journal(unit: Unit, name: str) -> bool:
 def is_unbuffered(unit: Unit) -> Iterator[Finding]:
     """SB202."""
     process = unit.process
-    if process is None or process.variables is None:
+    if process is None or process.variables is None or not process.is_python:
         return
     command = python_command.parse(process.argv)
     if "u" in command.options or command.is_set("PYTHONUNBUFFERED", process.variables):
@@ -319,7 +326,22 @@ RULES: dict[str, Callable[[Unit], Iterator[Finding]]] = {
 _OF_FILES = ("SB101", "SB102", "SB103", "SB104", "SB304", "SB305")
 
 
+#: What a rule is about: where a drop-in of somebody else says it last, no line of the inventory mends it.
+_DIRECTIVES = {
+    "SB101": ("Restart", "RestartSec", "RestartPreventExitStatus"),
+    "SB102": ("RestartSec",),
+    "SB103": ("StartLimitIntervalSec", "StartLimitInterval", "StartLimitBurst"),
+    "SB201": ("StandardOutput", "StandardError"),
+}
+
+
+def _where_it_is_said(unit: Unit, finding: Finding) -> Finding:
+    path = unit.last_word(_DIRECTIVES[finding.id]) if finding.id in _DIRECTIVES else ""
+    return replace(finding, seen=f"{finding.seen}; {path} has the last word", mend=None) if path else finding
+
+
 def judge(unit: Unit) -> list[Finding]:
     """Return everything that the rules find in a unit, in their order."""
     without = _OF_FILES if unit.properties.get("LoadState") in ("not-found", "masked") else ()
-    return [finding for name, rule in RULES.items() if name not in without for finding in rule(unit)]
+    found = [finding for name, rule in RULES.items() if name not in without for finding in rule(unit)]
+    return [_where_it_is_said(unit, finding) for finding in found]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -45,9 +46,16 @@ def _rule(value: object) -> str:
     return line
 
 
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
+
+
 def _day(value: object) -> date:
     try:
-        return date.fromisoformat(value.isoformat()[:10] if isinstance(value, date) else v.filled_text(value))
+        text = value.isoformat()[:10] if isinstance(value, date) else v.filled_text(value)
+        # Python 3.11 takes more forms than a host with an older one.
+        if not _DAY.match(text):
+            raise ValueError(text)
+        return date.fromisoformat(text)
     except ValueError:
         raise v.Refused("a date, such as 2027-01-31", "Write year, month and day") from None
 

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -24,7 +25,8 @@ MOST_SAMPLES = 30
 #: So many reports running keep what is known of a host that none of them could look at: it may be gone for good.
 MOST_MISSED = 30
 #: What changes in a finding from one look to the next although it is the same one.
-_NUMBERS = re.compile(r"\d+(?:\.\d+)*")
+#: Numbers by themselves: those of names, such as that of lib2, belong to these.
+_NUMBERS = re.compile(r"(?<![\w.-])\d+(?:\.\d+)*(?![\w-])")
 _RULE_KEYS = ("severity", "title", "reason", "evidence", "remedy", "waive")
 #: What a later report must know of a finding to compare its own with it.
 _FINDING_KEYS = ("id", "severity", "subject", "title", "seen")
@@ -115,7 +117,7 @@ def _pain(host: Json) -> tuple[Any, ...]:
 def _host(name: str, returned: Any, moment: Moment, before: _Earlier) -> Json:
     problem = fault_of(returned)
     result: Mapping[str, Any] = {} if problem else returned
-    findings = [before.judged(name, finding) for finding in result.get("findings", [])]
+    findings = before.judged(name, result.get("findings", []))
     services = [_service(name, service, findings, moment, before) for service in result.get("services", [])]
     order = (*SEVERITIES, None)
     services.sort(key=lambda one: (order.index(one["worst"]), one["unit"]))
@@ -181,10 +183,23 @@ class _Earlier:
         """Return the samples of a service."""
         return self._history.get((host, unit), [])
 
-    def judged(self, host: str, finding: Mapping[str, Any]) -> Json:
-        """Return a finding that says whether it is ``new`` or ``known``; neither when it is waived, or nothing was there before."""
-        status = "known" if _key(host, finding) in self._findings else "new"
-        return {**finding, "status": status if self.report and not finding["waived"] else None}
+    def judged(self, host: str, findings: Sequence[Mapping[str, Any]]) -> list[Json]:
+        """Return findings that say whether they are ``new`` or ``known``; neither when waived, or nothing was there before."""
+        changed = self._changed(host, findings)
+        found = []
+        for finding in findings:
+            is_known = _key(host, finding) in self._findings or (finding["id"], finding["subject"]) in changed
+            status = "known" if is_known else "new"
+            found.append({**finding, "status": status if self.report and not finding["waived"] else None})
+        return found
+
+    def _changed(self, host: str, findings: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
+        """Return rule and subject of findings that say something else than before, such as a list that has grown: they are one each."""
+        there = {_key(host, finding): (finding["id"], finding["subject"]) for finding in findings}
+        before = {key: (one["id"], one["subject"]) for key, (place, one) in self._findings.items() if place == host}
+        come = Counter(about for key, about in there.items() if key not in before)
+        gone = Counter(about for key, about in before.items() if key not in there)
+        return {about for about, number in come.items() if number == gone[about] == 1}
 
     def compared(self, hosts: Iterable[Json]) -> Optional[Json]:
         """Return what became of the earlier findings on hosts that could be looked at this time."""
@@ -193,6 +208,7 @@ class _Earlier:
         looked_at = {host["host"]: host for host in hosts if host["audited"]}
         current = [(host["host"], finding) for host in looked_at.values() for finding in host["findings"]]
         there = {_key(host, finding) for host, finding in current}
+        changed = {name: self._changed(name, host["findings"]) for name, host in looked_at.items()}
         open_findings = [finding for _host, finding in current if not finding["waived"]]
         return {
             "with": self.report["created"],
@@ -201,7 +217,7 @@ class _Earlier:
             "fixed": [
                 {"host": host, **{name: finding[name] for name in _FINDING_KEYS}}
                 for key, (host, finding) in self._findings.items()
-                if host in looked_at and key not in there
+                if host in looked_at and key not in there and (finding["id"], finding["subject"]) not in changed[host]
             ],
         }
 

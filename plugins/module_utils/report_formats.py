@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -64,7 +65,11 @@ def _subjects(host: Mapping[str, Any]) -> list[str]:
 
 
 def _case(suite: ElementTree.Element, classname: str, name: str) -> ElementTree.Element:
-    return ElementTree.SubElement(suite, "testcase", classname=_xml(classname), name=_xml(name), time="0")
+    # Where two have one name, readers such as GitLab take the first one only.
+    taken = {(case.get("classname"), case.get("name")) for case in suite.iter("testcase")}
+    names = (name if number == 1 else f"{name} ({number})" for number in count(1))
+    free = next(one for one in names if (_xml(classname), _xml(one)) not in taken)
+    return ElementTree.SubElement(suite, "testcase", classname=_xml(classname), name=_xml(free), time="0")
 
 
 def _told(case: ElementTree.Element, kind: str, message: str, text: str) -> None:

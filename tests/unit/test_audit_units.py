@@ -290,6 +290,48 @@ def test_what_mends_somebody_elses_unit_is_a_drop_in(text: str) -> None:
     assert finding.result()["severity"] == "error"
 
 
+def drop_in(path: str, text: str) -> UnitFile:
+    return UnitFile(path, f"[Service]\n{text}\n", 7200.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "path"),
+    [
+        ("override.conf", "Restart=on-failure", "{}/override.conf"),
+        ("override.conf", "  RestartSec = 9s", "{}/override.conf"),
+        ("override.conf", "RestartSteps=3", ""),
+        ("10-first.conf", "Restart=on-failure", ""),
+    ],
+)
+def test_no_line_mends_what_somebody_elses_drop_in_says_last(name: str, text: str, path: str) -> None:
+    folder = "/etc/systemd/system/api.service.d"
+    theirs = replace(FILE, text="[Service]\nRestart=no\n")
+    unit = replace(daemon(Restart="on-failure"), files=(theirs, drop_in(f"{folder}/{name}", text)))
+    (finding,) = judge(unit)
+    assert finding.seen == "Restart=on-failure" + (f"; {path.format(folder)} has the last word" if path else "")
+    assert (finding.mend is None) == bool(path)
+    ours = replace(unit, files=(replace(FILE, text=HEADER), unit.files[1]))
+    assert ("has the last word" in judge(ours)[0].seen) == ("Steps" not in text)
+
+
+def test_what_the_bus_starts_is_meant_to_end_and_needs_no_boot() -> None:
+    unit = replace(daemon(Restart="no", UnitFileState="static"), is_on_bus=True)
+    assert found(unit) == []
+    assert found(replace(unit, properties={**unit.properties, "UnitFileState": "enabled"})) == [("SB101", "Restart=no")]
+
+
+def test_what_is_no_python_has_no_buffer_of_python() -> None:
+    process = replace(PROCESS, argv=("/bin/sleep", "infinity"), variables={})
+    assert [one for one, _seen in found(replace(daemon(), process=process))] == ["SB202"]
+    assert found(replace(daemon(), process=replace(process, is_python=False))) == []
+
+
+@pytest.mark.parametrize(("unit", "rules"), [(daemon, ["SB201"]), (job, [])])
+def test_the_output_of_a_job_may_be_a_file(unit: Any, rules: list[str]) -> None:
+    assert [one for one, _seen in found(unit(StandardOutput="append:/srv/report.csv"))] == rules
+    assert [one for one, _seen in found(unit(StandardError="append:/srv/report.log"))] == ["SB201"]
+
+
 def test_what_a_timer_starts_is_a_job_whatever_its_type() -> None:
     simple = Unit("backup.service", {**DAEMON, "Restart": "no"}, (FILE,), triggers={"backup.timer": "enabled"})
     assert (simple.is_job, simple.is_daemon) == (True, False)

@@ -67,6 +67,10 @@ def test_an_expired_waiver_is_a_finding_that_says_what_it_was_for() -> None:
             'waivers[0].id: found "all"; expected the id of a rule. The rules are SB101, ',
         ),
         (
+            {"until": "20270131"},
+            'waivers[0].until: found "20270131"; expected a date, such as 2027-01-31. Write year, month and day.',
+        ),
+        (
             {"until": "soon"},
             'waivers[0].until: found "soon"; expected a date, such as 2027-01-31. Write year, month and day.',
         ),

@@ -102,6 +102,25 @@ def test_a_host_that_was_missed_once_is_compared_with_what_was_seen_before(away:
     assert [(one["host"], one["reports"]) for one in report["missed"]] == [("fine", 1)]
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "status", "fixed"),
+    [
+        (["a==1, b==1"], ["a==1, b==1, c==1"], ["known"], []),
+        (["requires lib2"], ["requires lib3"], ["known"], []),
+        (["requires lib2", "requires lib3"], ["requires lib3"], ["known"], ["requires lib2"]),
+        (["one"], ["two", "three"], ["new", "new"], ["one"]),
+        ([], ["one"], ["new"], []),
+    ],
+)
+def test_what_says_something_else_than_before_is_neither_new_nor_fixed(
+    before: list[str], now: list[str], status: list[str], fixed: list[str]
+) -> None:
+    earlier = build({"web": result(*(finding("SB401", "/v", seen) for seen in before))}, FIRST)
+    report = build({"web": result(*(finding("SB401", "/v", seen) for seen in now))}, LATER, earlier)
+    assert [one["status"] for one in host_of(report, "web")["findings"]] == status
+    assert [one["seen"] for one in report["compared"]["fixed"]] == fixed
+
+
 def test_a_host_that_is_gone_for_good_is_forgotten() -> None:
     report = build({"web": result(finding())}, FIRST)
     for _report in range(MOST_MISSED):

@@ -11,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.audit_rules import BY_ID
 from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
 from ansible_collections.stability.baseline.plugins.module_utils.report import build
 from ansible_collections.stability.baseline.plugins.module_utils.report_formats import to_json, to_junit, to_sarif
@@ -66,6 +67,13 @@ def test_junit_has_every_finding() -> None:
     text = to_junit(REPORT)
     assert "waived until 2027-01-31: it goes in January" in text and "Where: /opt/my api/app.py:3" in text
     assert json.dumps(MEND) in "".join(root.itertext()) and "Since the report before: known" in text
+
+
+def test_junit_has_no_two_cases_of_one_name() -> None:
+    several = build({"web": result(*(finding("SB402", seen=f"{name}: gone") for name in "abc"))}, FIRST)
+    names = [case.get("name") for case in cases_of(to_junit(several))[1] if case.find("failure") is not None]
+    title = BY_ID["SB402"].title
+    assert names == [f"SB402 {title}", f"SB402 {title} (2)", f"SB402 {title} (3)"]
 
 
 @given(st.text())

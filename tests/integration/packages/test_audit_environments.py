@@ -257,3 +257,40 @@ def test_a_service_of_somebody_else_is_judged_with_the_environment_that_it_runs_
         assert [one["subject"] for one in result["findings"] if one["id"] == "SB402"].count(VENV) == 1
     finally:
         held.check("systemctl stop stranger && rm /etc/systemd/system/stranger.service && systemctl daemon-reload")
+
+
+def test_one_file_that_may_not_be_read_costs_no_more_than_its_distribution(held):
+    held.check("echo x > /root/closed; chmod 600 /root/closed; chmod 700 /root")
+    held.check(
+        f"echo '../../../../../../../root/closed,sha256=abc,1' >> {SITE}/one-1.dist-info/RECORD; chown -R held {VENV}"
+    )
+    options = {"services": [SERVICE], "environments": [{"virtualenv": VENV, "pins": list(PINS)}]}
+    result = held.module("baseline_info", options)
+    assert not result.get("failed"), result["msg"]
+    (unseen,) = result["unseen"]
+    assert unseen.startswith("the files of one in ") and unseen.endswith("/root/closed: Permission denied)")
+    held.check(f"chown root:root {SITE}/two-1.dist-info/METADATA; chmod 600 {SITE}/two-1.dist-info/METADATA")
+    result = held.module("baseline_info", options)
+    assert not result.get("failed") and [one["unit"] for one in result["services"]] == ["held.service"]
+    (unseen,) = result["unseen"]
+    assert unseen.startswith(f"{VENV} (") and unseen.endswith("METADATA: Permission denied)")
+    held.check(f"chown -R root:root {VENV}; rm /root/closed")
+
+
+def test_an_environment_that_sees_the_system_has_what_that_has(host):
+    site = "/opt/seeing/venv/lib/python3*/site-packages"
+    host.check("/usr/bin/python3 -m venv --system-site-packages --without-pip /opt/seeing/venv")
+    metadata = "Metadata-Version: 2.1\\nName: {}\\nVersion: {}\\n"
+    needs = f"{metadata.format('needs', '1.0')}Requires-Dist: sysdep>=2\\n"
+    host.check(
+        f"mkdir -p $(echo {site})/needs-1.0.dist-info; printf '{needs}' > $(echo {site})/needs-1.0.dist-info/METADATA"
+    )
+    options = {"services": [], "environments": [{"virtualenv": "/opt/seeing/venv", "pins": ["needs==1.0"]}]}
+    for version, seen in (("1", "needs 1.0 has requirement sysdep>=2, but you have sysdep 1."), ("3", "")):
+        info = f"/usr/lib/python3/dist-packages/sysdep-{version}.dist-info"
+        host.check(f"mkdir -p {info}; printf '{metadata.format('sysdep', version)}' > {info}/METADATA")
+        result = host.module("baseline_info", options)
+        assert not result.get("failed"), result["msg"]
+        conflicts = [one["seen"] for one in result["findings"] if one["id"] == "SB401"]
+        assert conflicts == ([seen] if seen else [])
+        host.check(f"rm -r {info}")
