@@ -260,21 +260,21 @@ def test_a_service_of_somebody_else_is_judged_with_the_environment_that_it_runs_
 
 
 def test_one_file_that_may_not_be_read_costs_no_more_than_its_distribution(held):
-    held.check("echo x > /root/closed; chmod 600 /root/closed; chmod 700 /root")
+    held.check("echo x > /srv/closed; chmod 600 /srv/closed")
     held.check(
-        f"echo '../../../../../../../root/closed,sha256=abc,1' >> {SITE}/one-1.dist-info/RECORD; chown -R held {VENV}"
+        f"echo '../../../../../../../srv/closed,sha256=abc,2' >> $(echo {SITE})/one-1.dist-info/RECORD; chown -R held {VENV}"
     )
     options = {"services": [SERVICE], "environments": [{"virtualenv": VENV, "pins": list(PINS)}]}
     result = held.module("baseline_info", options)
     assert not result.get("failed"), result["msg"]
     (unseen,) = result["unseen"]
-    assert unseen.startswith("the files of one in ") and unseen.endswith("/root/closed: Permission denied)")
+    assert unseen.startswith("the files of one in ") and unseen.endswith("/srv/closed: Permission denied)")
     held.check(f"chown root:root {SITE}/two-1.dist-info/METADATA; chmod 600 {SITE}/two-1.dist-info/METADATA")
     result = held.module("baseline_info", options)
     assert not result.get("failed") and [one["unit"] for one in result["services"]] == ["held.service"]
     (unseen,) = result["unseen"]
     assert unseen.startswith(f"{VENV} (") and unseen.endswith("METADATA: Permission denied)")
-    held.check(f"chown -R root:root {VENV}; rm /root/closed")
+    held.check(f"chown -R root:root {VENV}; rm /srv/closed")
 
 
 def test_an_environment_that_sees_the_system_has_what_that_has(host):
