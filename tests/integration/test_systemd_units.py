@@ -132,8 +132,19 @@ def test_a_foreign_unit_is_kept_and_put_back(host):
     assert host.read("/var/lib/stability/replaced/foreign.service") == foreign
 
 
+def is_seen_before(host, unit, result):
+    """Whether this systemd's own check says what is missing, so that nothing is touched; newer ones look at the unit alone."""
+    if RELEASES[host.facts["release"]].systemd >= 250:
+        return False
+    told = f"Failed to create {unit}/start: Unit stability-nowhere.service not found."
+    assert result["failed"] and not result.get("changed") and told in result["msg"]
+    return True
+
+
 def test_a_first_start_that_systemd_refuses_says_so(host):
     result = apply(host, [service("lonely", requires="stability-nowhere.service")])
+    if is_seen_before(host, "lonely.service", result):
+        return
     assert "lonely.service could not be started: Unit stability-nowhere.service not found.\n" in result["msg"]
     assert "systemd refused the start, and does not try again by itself." in result["msg"]
 
@@ -142,8 +153,9 @@ def test_a_restart_that_systemd_refuses_is_no_success(host):
     applied(host, [service("needy")])
     before = pids(host, "needy.service")
     result = apply(host, [service("needy", requires=["stability-nowhere.service"])])
-    assert "needy.service could not be restarted: Unit stability-nowhere.service not found.\n" in result["msg"]
-    assert "has been put back; the unit is active under it" in result["msg"]
+    if not is_seen_before(host, "needy.service", result):
+        assert "needy.service could not be restarted: Unit stability-nowhere.service not found.\n" in result["msg"]
+        assert "has been put back; the unit is active under it" in result["msg"]
     assert pids(host, "needy.service") == before
     late = service("needy", requires=["refusing.service"], after=["refusing.service"])
     host.put("/etc/systemd/system/refusing.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n")
@@ -285,9 +297,16 @@ def test_a_job_runs_is_retried_and_is_not_disturbed(host):
     result = applied(host, [job])
     assert "start job.timer: first start by the baseline" in result["actions"]
     host.run(["systemctl", "start", "--no-block", "job.service"])
+
+    def tries():
+        """Return how often it has run until systemd gave up for the first time; between two tries it may be failed, too."""
+        log = host.run(["journalctl", "-u", "job.service", "-o", "cat", "--no-pager"])[1]
+        before, gave_up, _after = log.partition("Start request repeated too quickly")
+        return before.splitlines().count("ran") if gave_up else None
+
+    wait_for(lambda: tries() is not None)
+    assert tries() == 3
     wait_for(lambda: properties(host, "job.service", "ActiveState") == ["failed"])
-    log = host.run(["journalctl", "-u", "job.service", "-o", "cat", "--no-pager"])[1].splitlines()
-    assert log.count("ran") % 3 == 0
     slow = {**job, "exec_start": ["/bin/sleep", "20"]}
     applied(host, [slow])
     host.run(["systemctl", "start", "--no-block", "job.service"])
