@@ -41,7 +41,7 @@ def test_a_failing_job_is_retried_seen_as_failed_and_tried_at_its_next_time(node
         return [told[begin:end].count(REPORT) for begin, end in pairwise([0, *ends])]
 
     # The first of the rounds may have begun before.
-    found = wait_for("it gives up three times", lambda: rounds()[2:] and rounds(), 6 * PERIOD + 3)
+    found = wait_for("it gives up three times", lambda: rounds()[2:] and rounds(), 15 * PERIOD)
     assert found[1:3] == [3, 3]
     wait_for("it is seen as failed", lambda: unit in listed_as_failed(node), 2 * PERIOD)
     assert "report.service" not in listed_as_failed(node)
