@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils import audit_processes
@@ -187,12 +188,18 @@ def test_where_the_output_of_a_process_goes(tmp_path: Path, redirected: str, exp
     reader = os.open(names["fifo"], os.O_RDONLY | os.O_NONBLOCK)
     line = f"exec sleep 60 {redirected.format(**names)}"
     with subprocess.Popen(["/bin/sh", "-c", line], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        wait_until(lambda: has_become(process.pid, "sleep"))
-        found = read_process(process.pid, [])
-        process.kill()
+        try:
+            wait_until(lambda: has_become(process.pid, "sleep"))
+            # While a program starts it opens files of its own, which take the number of what is closed.
+            wait_until(lambda: astray(process.pid) == {name: path.format(**names) for name, path in expected.items()})
+        finally:
+            process.kill()
     os.close(reader)
-    assert found is not None
-    assert found.astray == {name: path.format(**names) for name, path in expected.items()}
+
+
+def astray(pid: int) -> Any:
+    found = read_process(pid, [])
+    return found and found.astray
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
