@@ -33,7 +33,8 @@ class Process:
     ``age`` is in seconds, ``argv`` its arguments, ``variables`` those of Python and of the runtime in its environment, ``spent_by_dead`` the seconds of
     CPU time that its children have taken which have ended, ``deaths`` the number of workers that ended while they were watched,
     ``astray`` where its output goes that does not go to the journal, by systemd's directive. Below a shell, ``shell`` is the age of
-    that, and ``folder`` the working directory. ``is_python`` is whether it runs a Python, as far as that may be seen. What cannot be read without more rights is ``None``.
+    that, and ``folder`` the working directory. ``is_python`` is whether it runs a Python, as far as that may be seen.
+    What cannot be read without more rights is ``None``.
     """
 
     pid: int

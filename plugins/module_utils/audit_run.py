@@ -153,7 +153,8 @@ def run_audit(services: object, environments: object, waivers: object, remember:
     """Audit the host: the listed services, or when none are listed every Python service, and the environments of both.
 
     ``waivers`` say which findings may stay. ``remember`` is whether digests of files, and that nothing was missing, may be kept
-    for the next time; nothing else is ever written. ``live`` is whether services are asked to make records. Raises :class:`~.problems.InvalidInput` with every problem of the lists.
+    for the next time; nothing else is ever written. ``live`` is whether services are asked to make records.
+    Raises :class:`~.problems.InvalidInput` with every problem of the lists.
     """
     audit = Audit()
     parsed = parse_services(services, "services")

@@ -216,7 +216,8 @@ def test_a_tool_whose_output_somebody_reads_is_left_alone(prepared):
         (
             "import zipfile\nwith zipfile.ZipFile('/tmp/app.zip', 'w') as app:\n"
             "    app.writestr('structlog.py', 'def is_configured(): return False')\n    app.writestr('after.py', 'done = 1')\n"
-            "sys.path.insert(0, '/tmp/app.zip')\nimport structlog, after\nlogging.error('%s %s', after.done, structlog.__loader__ is structlog.__spec__.loader)",
+            "sys.path.insert(0, '/tmp/app.zip')\nimport structlog, after\n"
+            "logging.error('%s %s', after.done, structlog.__loader__ is structlog.__spec__.loader)",
             [(3, "ERROR root: 1 True")],
         ),
     ],

@@ -47,7 +47,7 @@ def running(runtime, folder, program, lines=1):
         [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        yield started, [started.stdout.readline().split() for _ in range(lines)]
+        yield started, [started.stdout.readline().split() for _line in range(lines)]
     finally:
         os.killpg(started.pid, signal.SIGKILL)
         started.communicate()
@@ -75,7 +75,7 @@ def test_a_process_makes_a_record_at_each_level_of_each_logger(runtime, folder):
     )
     with running(runtime, folder, program) as (started, _lines):
         (answer,) = ask(folder, [started.pid], "canary")
-        shown = [started.stdout.readline().strip() for _ in range(6)]
+        shown = [started.stdout.readline().strip() for _line in range(6)]
     levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
     assert answer.content["records"] == [["logging", name, level, ""] for name in ("root", "quiet") for level in levels]
     assert shown == [
@@ -111,7 +111,7 @@ def test_a_process_that_closes_all_descriptors_keeps_its_own(runtime, folder):
         "try:\n    print(repr(other.recv(9)), flush=True)\nexcept BlockingIOError:\n    print('nothing', flush=True)\n"
     )
     with running(runtime, folder, program) as (started, _lines):
-        for _ in range(3):
+        for _try in range(3):
             deadline = time.monotonic() + 10
             # It makes a new socket after the first answer.
             while not ask(folder, [started.pid]):
