@@ -221,8 +221,9 @@ RULES = (
         "explained from the loggers and handlers of the process. Of the root logger INFO and above must arrive, of the others what "
         "their own level lets through. It is a warning where nothing but INFO is lost.",
         "Without a configuration INFO of the root logger is nowhere; with basicConfig(level='INFO') all of it arrives, of the priority 6 whatever "
-        "its level, and with the runtime of the baseline of its own (systemd 247, 252, 257, 262).",
-        "logging: {level: INFO, apply: startup}, or the configuration of the program corrected.",
+        "its level (systemd 247, 252, 257, 262).",
+        "A configuration of logging that brings INFO to stderr, such as logging.basicConfig(level='INFO') before the first record, or the "
+        "one that is there corrected.",
         "The program sends its records elsewhere on purpose, and somebody looks there.",
     ),
     Rule(
