@@ -10,6 +10,7 @@ VENV := .cache/venv/bin
 DIST := .cache/dist
 # Files of integration tests at a time, each process with hosts of its own.
 JOBS ?= 3
+SAMPLING := ansible_collections.stability.baseline.tests.matrix.sampling
 # What `make test` runs, in this order; + joins what runs at the same time.
 STEPS ?= lint+unit+cores integration molecule
 
@@ -58,8 +59,8 @@ cores: image ## Test the core with another release of ansible-core
 	@tests/matrix/run try
 
 .PHONY: integration
-integration: images ## Test the modules and playbooks on real hosts: all on Debian 12, a sample on the other releases
-	@$(VENV)/pytest tests/integration --sample --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
+integration: images ## Test the modules and playbooks on real hosts: a sample, most of it on Debian 12
+	@PYTHONPATH=.cache/collections $(VENV)/python -P -m $(SAMPLING) tests/integration --sample --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
 
 .PHONY: molecule
 molecule: images ## Test the roles on real hosts: each scenario, on Debian 12 or on another release that is drawn

@@ -32,9 +32,13 @@ class Core:
 
 @dataclass(frozen=True)
 class Sample:
-    """What ``make test`` runs on other releases than ``release``: scenarios, a number of tests, and single cells."""
+    """What ``make test`` runs on ``release``, a share of some files; and on others: scenarios, a number of tests, and single cells.
+
+    ``shares`` holds, by patterns of names of test files, how many of a hundred tests are drawn; all of those that fit none.
+    """
 
     release: str
+    shares: Mapping[str, int]
     scenarios: tuple[str, ...]
     host_tests: int
     cells: tuple[str, ...]
@@ -152,6 +156,7 @@ def load(text: str = "") -> Matrix:
         module=Module(tuple(data["module"]["pythons"]), tuple(data["module"]["tests"])),
         sample=Sample(
             data["sample"]["release"],
+            data["sample"]["shares"],
             tuple(data["sample"]["scenarios"]),
             data["sample"]["host_tests"],
             tuple(data["sample"]["cells"]),
