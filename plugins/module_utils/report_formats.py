@@ -20,6 +20,9 @@ Report = Mapping[str, Any]
 #: What XML 1.0 has no form for (its production ``Char``).
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+#: Of galaxy.yml, which is not there on a controller.
+_VERSION, _HOME = "0.1.0", "https://github.com/stability/baseline"
+_COUNTED = {"failure": "failures", "error": "errors", "skipped": "skipped"}
 _LEVELS = {ERROR: "error", WARNING: "warning", INFO: "note"}
 
 
@@ -53,8 +56,9 @@ def to_junit(report: Report) -> str:
                 _case(suite, f"{host['host']}.{subject}", "baseline")
         for what in host["unseen"]:
             _told(_case(suite, host["host"], f"unseen: {what}"), "skipped", what, "")
-        _count(suite)
-    _count(root)
+        _count(suite, ("failure", "error", "skipped"))
+    # The schema that Jenkins has for this format knows no number of skipped cases here.
+    _count(root, ("failure", "error"))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -102,12 +106,12 @@ def _lines(finding: Mapping[str, Any], rule: Mapping[str, Any]) -> Iterable[str]
         yield f"Since the report before: {finding['status']}"
 
 
-def _count(element: ElementTree.Element) -> None:
-    """Write how many cases there are, and how many failed, as those that read JUnit want to be told."""
+def _count(element: ElementTree.Element, kinds: Iterable[str]) -> None:
+    """Write how many cases there are, and how many of them of these kinds, as those that read JUnit want to be told."""
     cases = list(element.iter("testcase"))
     element.set("tests", str(len(cases)))
-    for kind, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
-        element.set(name, str(sum(case.find(kind) is not None for case in cases)))
+    for kind in kinds:
+        element.set(_COUNTED[kind], str(sum(case.find(kind) is not None for case in cases)))
 
 
 def to_sarif(report: Report) -> str:
@@ -124,6 +128,8 @@ def to_sarif(report: Report) -> str:
     ]
     driver = {
         "name": "stability.baseline",
+        "version": _VERSION,
+        "informationUri": _HOME,
         "rules": [_descriptor(identifier) for identifier in rules],
     }
     run = {"tool": {"driver": driver}, "invocations": invocations, "results": results}
@@ -139,6 +145,7 @@ def _descriptor(identifier: str) -> dict[str, Any]:
         "shortDescription": {"text": rule.title},
         "fullDescription": {"text": rule.reason},
         "help": {"text": rule.remedy},
+        "helpUri": f"{_HOME}/blob/main/docs/findings.md#{identifier.lower()}",
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
     }
 
