@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Optional
 
 from .adopt_model import Item, in_order
+from .adopt_secrets import filled
 from .environments import parse_environments
 from .hardening_paths import check_hardening_paths
 from .manifest import Unreadable
@@ -42,7 +43,7 @@ def _drop_unknown(item: Item, known: Mapping[str, set[str]]) -> None:
 
 def _parsed(item: Item) -> Optional[Service]:
     try:
-        return parse_services([item.values], _OPTION)[0]
+        return parse_services([filled(item.values)], _OPTION)[0]
     except InvalidInput as invalid:
         for problem in invalid.problems:
             item.mark(_told(problem))
@@ -66,7 +67,7 @@ def _judge_paths(item: Item, service: Service, version: int) -> None:
 def _plan(items: Sequence[Item], known: Known) -> list[tuple[int, Problem]]:
     """Return what a run in check mode refuses, each with the index of its item; -1 where it names none."""
     try:
-        prepare(ask([item.values for item in items], known), Earlier(), check_mode=True)
+        prepare(ask([filled(item.values) for item in items], known), Earlier(), check_mode=True)
     except InvalidInput as invalid:
         found = []
         for problem in invalid.problems:
@@ -106,7 +107,7 @@ def check_environments(items: Iterable[Item]) -> None:
     """Mark what apply would refuse in the environments."""
     for item in items:
         try:
-            parse_environments([item.values], "environments")
+            parse_environments([filled(item.values)], "environments")
         except InvalidInput as invalid:
             for problem in invalid.problems:
                 said = problem.option.partition(".")[2]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from .adopt_clients import Clients, secrets_in
 from .masking import SECRET_NAME, has_credentials
@@ -23,6 +24,8 @@ _VALUE = r"""(?P<value>(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+)"""
 _QUOTE = r"""(?P<quote>\\*["'])"""
 #: A value with the quotes around all of it.
 _TO_QUOTE = r"(?P<value>(?:(?!(?P=quote))(?:\\.|.))+)(?=(?P=quote))"
+#: What is an option, and no secret with a dash ahead.
+_OPTION = r"-(?:[A-Za-z]|[a-z]+|-[A-Za-z][\w-]*(?:=\S*)?)?(?!\S)"
 #: What a secret looks like in a text, the more exact ones first.
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE | re.DOTALL)
@@ -32,11 +35,14 @@ _PATTERNS = tuple(
         # Members of an object of JSON.
         rf"{_QUOTE}{_SPEAKING}(?P=quote)\s*:\s*(?P=quote){_TO_QUOTE}",
         rf"{_QUOTE}{_SPEAKING}(?P=quote)\s*:\s*(?P<value>\d{{4,}})(?!\w)",
+        # What code assigns or hands over under a name.
+        rf"{_QUOTE}{_SPEAKING}(?P=quote)\s*(?:\]\s*=|,)\s*(?P=quote){_TO_QUOTE}",
+        rf"(?<![\w.-]){_SPEAKING}\s+=\s+{_QUOTE}{_TO_QUOTE}",
         # All of a word, unless the quotes are around a script.
         rf"(?<!-c )(?<!-ec )(?<!-lc ){_QUOTE}{_SPEAKING}(?:=|:\s+){_TO_QUOTE}",
         rf"""(?<![\w-]){_HEADER}\s*:\s*(?P<value>(?:\\.|[^"'\\\s])(?:\\.|[^"'\\\n])*)""",
         rf"(?<![\w.-]){_SPEAKING}={_VALUE}",
-        rf"(?<!\S)--?{_SPEAKING}\s+(?!-){_VALUE}",
+        rf"(?<!\S)--?{_SPEAKING}\s+(?!{_OPTION}){_VALUE}",
         rf"(?<!\w)(?-i:Bearer)\s+{_VALUE}",
     )
 )
@@ -45,6 +51,7 @@ _NAMED = re.compile(rf"{_SPEAKING}|sig\b|[\w.-]{{0,99}}signature", re.IGNORECASE
 _IN_MEMBER = re.compile(rf"""["']{_SPEAKING}\\*["']\s*:\s*[\[{{]""", re.IGNORECASE)
 _OBJECT = ("{", "[")
 _SCRIPT_FOLLOWS = re.compile(r"-[a-z]*c\Z")
+_IS_ANY_OPTION = re.compile(rf"{_OPTION}\Z")
 _IS_OPTION = re.compile(rf"--?(?P<name>{_SPEAKING})\Z", re.IGNORECASE)
 _IS_ASSIGNED = re.compile(rf"(?P<name>{_SPEAKING})=(?P<value>.+)\Z", re.IGNORECASE | re.DOTALL)
 _IS_HEADER = re.compile(rf"(?:--?[\w-]+=)?(?P<name>{_SPEAKING}):\s+(?P<value>.+)\Z", re.IGNORECASE | re.DOTALL)
@@ -54,10 +61,15 @@ _OF_CLIENT = "password"
 _REFERENCE = re.compile(r"\$(?:\w+|\{\w+\})\Z")
 _ENDS = ";|&)"
 _OPERATOR = re.compile(r"[;|&()<>`]")
-_ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://[^\s/?#\"'@]+@[^\s\"']*")
+#: With credentials, or who knows it may send something there: what it is called, or a word of its path, says so.
+_ADDRESS = re.compile(
+    r"""[A-Za-z][\w+.-]*://(?:[^\s/?#"'@]+@[^\s"']*|[^\s"']*(?:hook|/bot\d+:)[^\s"']*"""
+    r"""|[^\s"']*?/(?=[^\s"'/?.]*[A-Za-z])(?=(?:[^\s"'/?.]*\d){4})[\w-]{20,}(?![\w.-])[^\s"']*)"""
+)
 #: What Ansible would take for a template.
 _TEMPLATE = re.compile(r"\{[{%#]")
 _PLACEHOLDER = re.compile(r"(=?[\"']?\{\{ vault_[a-z0-9_]+(?: \| string)? \}\}[\"']?)")
+_VARIABLE = re.compile(r"\{\{ (vault_[a-z0-9_]+)(?: \| string)? \}\}")
 _NO_VARIABLE = re.compile(r"[^a-z0-9]+")
 
 
@@ -69,6 +81,15 @@ def speaks_of_secret(name: str) -> bool:
 def is_template(text: str) -> bool:
     """Whether Ansible would take a part of ``text`` for a template."""
     return _TEMPLATE.search(text) is not None
+
+
+def filled(value: Any) -> Any:
+    """Return what a list holds with a word in the place of each variable for a secret: systemd takes its blanks for ends of words."""
+    if isinstance(value, str):
+        return _VARIABLE.sub(r"\1", value)
+    if isinstance(value, Mapping):
+        return {key: filled(member) for key, member in value.items()}
+    return [filled(member) for member in value] if isinstance(value, list) else value
 
 
 def _is_no_secret(value: str) -> bool:
@@ -127,7 +148,7 @@ class Secrets:
         for word in words:
             begin = clients.secret_in(word)
             assigned = None if is_script else _IS_ASSIGNED.match(word)
-            if option and not word.startswith("-") and not _is_no_secret(word):
+            if option and not _IS_ANY_OPTION.match(word) and not _is_no_secret(word):
                 hidden.append(self.placeholder(option, word))
             elif assigned and not _is_no_secret(assigned["value"]):
                 name = assigned["name"]

@@ -236,7 +236,7 @@ def test_what_apply_would_refuse_is_told_or_left_out(by_units, tmp_path):
     by_units.put(
         f"{ETC}/odd.service",
         f"[Service]\nUser=shop\nWorkingDirectory=/usr/local/odd\nExecStart=/usr/bin/python3 -c '{SLEEP}'\n"
-        "Restrat=always\nKillMode=none\n[Install]\nWantedBy=multi-user.target\n",
+        f"Restrat=always\nKillMode=none\nLogExtraFields=API_TOKEN={SECRET}\n[Install]\nWantedBy=multi-user.target\n",
     )
     by_units.check(["systemctl", "daemon-reload"])
     by_units.check(["systemctl", "enable", "--now", "odd.service"])
@@ -248,10 +248,14 @@ def test_what_apply_would_refuse_is_told_or_left_out(by_units, tmp_path):
         by_units.check(
             f"systemctl disable odd.service; systemctl kill -s KILL odd.service; rm {ETC}/odd.service; systemctl daemon-reload"
         )
-    assert odd["hardening"] == "none" and odd["directives"] == {"Service": {"KillMode": "none"}}
+    assert odd["hardening"] == "none"
+    assert odd["directives"] == {
+        "Service": {"KillMode": "none", "LogExtraFields": "API_TOKEN={{ vault_odd_api_token }}"}
+    }
     assert any(mark.startswith("hardening: none, since basic has: ") for mark in marks), marks
     assert any(mark.startswith("Restrat= is left out") for mark in marks), marks
     assert any(mark.startswith("apply refuses") and "KillMode=none" in mark for mark in marks), marks
+    assert not any("LogExtraFields" in mark for mark in marks), marks
 
 
 def test_what_stays_between_systemd_and_python(by_units, tmp_path):

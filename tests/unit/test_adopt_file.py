@@ -227,6 +227,12 @@ def test_a_folder_or_host_that_cannot_have_a_file(tmp_path):
         ('{"password": "hunter2"}', "{{ vault_s_value | string }}"),
         ("""run '{"tokens": ["hunter2"]}'""", "{{ vault_s_value }}"),
         ("--author me --pw hunter2", "--author me --pw {{ vault_s_pw }}"),
+        ("--password -9s!d x", "--password {{ vault_s_password }} x"),
+        ("run --password -v --token --now", "run --password -v --token --now"),
+        ("curl https://hc.example/6a9b2d1e-1111-4e2f-8a0b-123456789abc x", "curl {{ vault_s_address }} x"),
+        ("curl 'https://hooks.example/services/T0/B0/hunter2'; x", "curl '{{ vault_s_address }}'; x"),
+        ("https://api.example/bot12:hunter2/sendMessage", "{{ vault_s_address }}"),
+        ("https://h/releases/my-service-2024.12-final.tar.gz", "https://h/releases/my-service-2024.12-final.tar.gz"),
     ],
 )
 def test_secrets_in_any_text(text: str, expected: str) -> None:
@@ -256,6 +262,20 @@ def test_secrets_in_any_text(text: str, expected: str) -> None:
         ),
         (["sh", "-c", "mysql -phunter2 | x"], ["sh", "-c", "mysql -p{{ vault_s_password }} | x"]),
         (["x", "--key", "{{ vault_s_y }}"], ["x", "--key", "{{ vault_s_y }}"]),
+        (["x", "--password", "-9s!d"], ["x", "--password", "{{ vault_s_password }}"]),
+        (["x", "--token", "--now"], ["x", "--token", "--now"]),
+        (
+            ["python", "-c", "token = 'hunter2'; f(a, 'b')"],
+            ["python", "-c", "token = '{{ vault_s_token }}'; f(a, 'b')"],
+        ),
+        (
+            ["python", "-c", "environ['API_KEY'] = 'hunter2'; putenv(\"A_TOKEN\", \"hunter3\")"],
+            [
+                "python",
+                "-c",
+                "environ['API_KEY'] = '{{ vault_s_api_key }}'; putenv(\"A_TOKEN\", \"{{ vault_s_a_token }}\")",
+            ],
+        ),
     ],
 )
 def test_secrets_in_the_words_of_a_command(words: list[str], expected: list[str]) -> None:
