@@ -15,7 +15,7 @@ from .audit_applications import Allowance, application_of
 from .audit_logging_source import Logging
 from .audit_memory import LOGS, USES, is_remembered, mark_of, remember
 from .audit_model import Unit
-from .audit_packages import Held
+from .audit_packages import Held, modules_in
 from .audit_processes import shows_output
 from .audit_programs import programs_of
 from .audit_references import References, find_missing, read_sources, which_logs
@@ -38,6 +38,14 @@ from .virtual_environments import sees_system
 _CONFIGURATION = "pyvenv.cfg"
 #: Seconds within which an interpreter starts and ends, also on a busy host.
 PATIENCE = 30.0
+#: What runs at the start of an interpreter may print, too.
+_ANSWER = "stability-standard:"
+#: Before 3.10 no Python told; then it is what lies in its folder.
+_STANDARD = f"""
+import os, sys
+names = getattr(sys, "stdlib_module_names", None) or {{one.partition(".")[0] for one in os.listdir(os.path.dirname(os.__file__))}}
+print("{_ANSWER}", *names)
+"""
 
 
 def environment_of(program: str) -> str:
@@ -88,19 +96,6 @@ def _damaged(
         if integrity.changed or integrity.missing:
             damaged[name] = (*integrity.missing, *integrity.changed)
     return damaged
-
-
-def _modules(sites: Iterable[str]) -> frozenset[str]:
-    """Return the names of the top-level modules in the ``site-packages`` folders."""
-    found = set()
-    for site in sites:
-        with os.scandir(site) as entries:
-            for entry in entries:
-                if entry.name.endswith(".py"):
-                    found.add(entry.name[: -len(".py")])
-                elif entry.is_dir() and os.path.isfile(os.path.join(entry.path, "__init__.py")):
-                    found.add(entry.name)
-    return frozenset(found)
 
 
 def _pins(environment: Environment, interpreter: Interpreter, unseen: list[str]) -> Optional[list[Pin]]:
@@ -196,15 +191,15 @@ def _conflicts(path: str, distributions: Mapping[str, list[Distribution]], inter
     return [line for line in lines if line.partition(" ")[0] in distributions]
 
 
-def _interpreter_of(path: str, user: User) -> Interpreter:
-    """Return what the interpreter of an environment says of itself.
+def _interpreter_of(path: str, user: User) -> tuple[Interpreter, frozenset[str]]:
+    """Return what the interpreter of an environment says of itself, and the names of the modules that it has by itself.
 
-    Raises :class:`EnvironmentFailure` when it does not run, or does not even get to its end when it has nothing to do: who only
+    Raises :class:`EnvironmentFailure` when it does not run, or does not even get to its end when it has next to nothing to do: who only
     looks at a host must not wait for ever for something that hangs there.
     """
     program = python_of(path)
-    run([program, "-I", "-B", "-c", ""], user, timeout=PATIENCE)
-    return ask_interpreter(program, user)
+    answer = run([program, "-I", "-B", "-c", _STANDARD], user, timeout=PATIENCE)
+    return ask_interpreter(program, user), frozenset(answer.stdout.rpartition(_ANSWER)[2].split())
 
 
 def read_environment(path: str, known: Known, looking: Looking, unseen: list[str]) -> Optional[Held]:
@@ -223,7 +218,7 @@ def _read(path: str, known: Known, looking: Looking, unseen: list[str]) -> Optio
     listed = known.listed
     user = _user_of(path)
     try:
-        interpreter = _interpreter_of(path, user)
+        interpreter, standard = _interpreter_of(path, user)
     except EnvironmentFailure as failure:
         unseen.append(f"{path} ({failure})")
         return None
@@ -234,7 +229,8 @@ def _read(path: str, known: Known, looking: Looking, unseen: list[str]) -> Optio
         damaged = _damaged(distributions, hashes, unseen)
         left = [os.path.basename(one) for one in leftovers(sites)]
         left += ["an unfinished change of the baseline"] if read_journal(path) else []
-        modules, age = _modules(sites), time.time() - changed_at(distributions)
+        modules = frozenset().union(*map(modules_in, sites))
+        age = time.time() - changed_at(distributions)
     if looking.remember:
         hashes.save()
     versions = {name: own[0].version for name, own in distributions.items()}
@@ -252,6 +248,7 @@ def _read(path: str, known: Known, looking: Looking, unseen: list[str]) -> Optio
         leftovers=left,
         age=age,
         modules=modules,
+        standard=standard,
         references=references.missing,
         logs=references.logs,
         unpinned=None if pins is None else unpinned(pins, distributions),

@@ -16,10 +16,13 @@ from .audit_model import Finding, Unit
 from .audit_programs import folder_of
 from .audit_references import Reference
 from .direct_references import Unpinned
+from .dist_info import installed_distributions
 from .environments import parse_environments
 from .problems import InvalidInput
 from .requirements import parse_line
 
+#: Modules of Python that no service misses.
+_NOBODY_IMPORTS = frozenset(("antigravity", "idlelib", "lib2to3", "test", "this", "turtle", "turtledemo"))
 #: So many names are written out.
 _MOST = 10
 
@@ -30,7 +33,7 @@ class Held:
 
     ``versions`` are the installed ones by name, ``conflicts`` the lines of ``pip check``, ``damaged`` the files of each
     distribution that are not as recorded, ``leftovers`` what killed installers left, ``age`` the seconds since a distribution was
-    installed last, ``modules`` the names of top-level modules, ``references`` what an application uses that is not there, ``logs`` what
+    installed last, ``modules`` the names of top-level modules, ``standard`` those of Python itself, ``references`` what an application uses that is not there, ``logs`` what
     is wrong with how it logs.
     ``unpinned`` and ``wrong`` (name to installed and pinned version) are ``None`` where nothing says what is pinned.
     """
@@ -43,6 +46,7 @@ class Held:
     leftovers: Sequence[str] = ()
     age: float = float("inf")
     modules: frozenset[str] = frozenset()
+    standard: frozenset[str] = frozenset()
     references: Sequence[Reference] = ()
     logs: Sequence[Fault] = ()
     unpinned: Optional[Sequence[str]] = None
@@ -160,15 +164,16 @@ def imports_from_its_environment(unit: Unit, held: Held, user_site: str = "") ->
     searched = "" if command.ignores_variables else process.variables.get("PYTHONPATH", "")
     began = folder_of(unit)
     outside = {told: path for told, path in _entries(searched, began) if not path.startswith(f"{held.path}/")}
-    hiding = [f"{told} ({', '.join(hidden)})" for told, path in outside.items() if (hidden := _hidden(path, held))]
+    brought = {told: (*_hidden(path, held), *_distributions(path)) for told, path in outside.items()}
+    hiding = [f"{told} ({_listed(names)})" for told, names in brought.items() if names]
     if hiding:
         yield Finding("SB408", unit.name, f"PYTHONPATH has {_listed(hiding)}")
     if user_site and os.path.isdir(user_site) and command.looks_into_user_site(process.variables):
         mend = None if command.ignores_variables else unit.entry(environment={"PYTHONNOUSERSITE": "1"})
         yield Finding("SB408", unit.name, f"{user_site} is searched as well", mend)
-    looks = command.looks_into_working_directory(process.variables, held.python)
-    if looks and (hidden := _hidden(began, held)):
-        yield Finding("SB408", unit.name, f"{began} hides installed modules: {_listed(hidden)}")
+    first = command.first_folder(process.variables, held.python, began)
+    if first and first not in outside.values() and (hidden := _hidden(first, held)):
+        yield Finding("SB408", unit.name, f"{first} hides installed modules: {_listed(hidden)}")
 
 
 def _entries(searched: str, began: str) -> Iterator[tuple[str, str]]:
@@ -179,19 +184,40 @@ def _entries(searched: str, began: str) -> Iterator[tuple[str, str]]:
         yield (entry if os.path.isabs(entry) else f'"{entry}", which is {path}'), path
 
 
+def modules_in(folder: str) -> frozenset[str]:
+    """Return the names of the top-level modules in a folder.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    found = set()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".py"):
+                found.add(entry.name[: -len(".py")])
+            elif entry.name.endswith(".so"):
+                # Between the name and the suffix stands for which Pythons it is (PEP 3149).
+                found.add(entry.name.partition(".")[0])
+            elif entry.is_dir() and os.path.isfile(os.path.join(entry.path, "__init__.py")):
+                found.add(entry.name)
+    return frozenset(found)
+
+
 def _hidden(folder: str, held: Held) -> list[str]:
-    """Return the top-level modules of the environment that a module in ``folder`` would hide."""
+    """Return the top-level modules of the environment and of Python itself that a module in ``folder`` would hide."""
+    if not folder.startswith("/") or folder.startswith(f"{held.path}/"):
+        return []
     try:
-        names = os.listdir(folder) if folder.startswith("/") else []
+        names = modules_in(folder)
     except OSError:
         return []
-    found = {
-        name[:-3] if name.endswith(".py") else name
-        for name in names
-        if name.endswith(".py") or _is_package(folder, name)
-    }
-    return sorted(found & held.modules)
+    own = [f"{name} (of Python)" for name in sorted((names & held.standard) - held.modules - _NOBODY_IMPORTS)]
+    return sorted(names & held.modules) + own
 
 
-def _is_package(folder: str, name: str) -> bool:
-    return os.path.isfile(os.path.join(folder, name, "__init__.py"))
+def _distributions(folder: str) -> list[str]:
+    """Return the distributions in a folder of ``PYTHONPATH``: they are searched, and no environment has them."""
+    try:
+        return [f"{name} {own[0].version}" for name, own in sorted(installed_distributions([folder]).items())]
+    except OSError:
+        return []

@@ -342,9 +342,11 @@ RULES = (
         WARNING,
         "Imports may come from outside of the environment",
         "PYTHONPATH and the user's own site-packages come before or beside the environment, and nothing pins what is in there.",
-        "PYTHONPATH of the running process, the folder of the user's site-packages, and modules in the working directory that hide "
-        "installed ones, each as far as the options and variables of the process let it look there.",
-        "A module in the working directory hides an installed one for python -m and -c (Python 3.8 to 3.14).",
+        "PYTHONPATH of the running process, the folder of the user's site-packages, and modules that hide installed ones, or those of "
+        "Python itself: beside the script, in the working directory for python -m, python -c and the servers that put it first; each as "
+        "far as the options and variables of the process let it look there.",
+        "A module in the working directory hides an installed one for python -m and -c (Python 3.8 to 3.14), and under gunicorn, "
+        "uvicorn, hypercorn, daphne, celery, flask, dramatiq, huey and granian, not under waitress and rq.",
         "Remove PYTHONPATH, write PYTHONNOUSERSITE=1, rename the module.",
         "The folder is part of the application and holds no distribution.",
     ),

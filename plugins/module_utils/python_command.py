@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ _LONG_WITH_VALUE = ("--check-hash-based-pycs", "--jit")
 SCRIPT, INPUT = "script", "-"
 #: The first Python that knows ``PYTHONSAFEPATH``.
 _SAFE_PATH = (3, 11)
+_FROM_WORKING_DIRECTORY = frozenset(
+    ("gunicorn", "uvicorn", "hypercorn", "daphne", "celery", "flask", "dramatiq", "huey_consumer", "granian")
+)
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,21 @@ class PythonCommand:
         """Whether a variable that is on or off is on: ``0`` counts as nothing there."""
         return not self.ignores_variables and variables.get(name, "") not in ("", "0")
 
-    def looks_into_working_directory(self, variables: Mapping[str, str], version: str) -> bool:
-        """Whether a Python of ``version`` puts the working directory first: for what is no file, unless it is told not to."""
-        if self.source == SCRIPT or self.options & {"I", "P"}:
-            return False
-        knows = tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) >= _SAFE_PATH
+    def first_folder(self, variables: Mapping[str, str], version: str, working_directory: str) -> str:
+        """Return the folder that a Python of ``version`` searches first; empty where it was told not to.
+
+        That is the folder of a script, links resolved, and for what is no file the working directory. Some programs then put the
+        working directory before it, whatever Python was told (seen of gunicorn 27, uvicorn 0.54, hypercorn 0.18, daphne 4.2, celery 5.7, flask 3.1,
+        dramatiq 2.2, huey 3.5 and granian 2.8; not so waitress 3.0 and rq 3.0).
+        """
+        path = os.path.join(working_directory, self.program)
+        if self.source == SCRIPT and os.path.basename(path) in _FROM_WORKING_DIRECTORY:
+            return working_directory
         # Of this variable any text counts, also 0.
-        return not (knows and not self.ignores_variables and variables.get("PYTHONSAFEPATH"))
+        knows = tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) >= _SAFE_PATH
+        if self.options & {"I", "P"} or (knows and not self.ignores_variables and variables.get("PYTHONSAFEPATH")):
+            return ""
+        return os.path.dirname(os.path.realpath(path)) if self.source == SCRIPT else working_directory
 
     def looks_into_user_site(self, variables: Mapping[str, str]) -> bool:
         """Whether the user's own site-packages are searched, where there are any."""

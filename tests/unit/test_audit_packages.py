@@ -147,6 +147,34 @@ def test_a_module_in_the_working_directory_that_hides_an_installed_one(
     assert told(list(imports_from_its_environment(unit(tmp_path, *argv), SOUND))) == expected
 
 
+def test_what_lies_beside_a_script_or_before_a_server_hides_modules(tmp_path: Path) -> None:
+    for name in ("click.cpython-311-x86_64-linux-gnu.so", "random.py", "turtle.py", "other.so"):
+        (tmp_path / name).write_text("")
+    sound = replace(SOUND, standard=frozenset(("random", "turtle", "click")))
+    hidden = [("SB408", f"{tmp_path} hides installed modules: click, random (of Python)")]
+    elsewhere = unit(Path("/"), f"{tmp_path}/main.py")
+    assert told(list(imports_from_its_environment(elsewhere, sound))) == hidden
+    assert (
+        told(list(imports_from_its_environment(unit(tmp_path, "/opt/api/venv/bin/gunicorn", "x:y"), sound))) == hidden
+    )
+    assert told(list(imports_from_its_environment(unit(tmp_path, "/opt/api/venv/bin/waitress-serve"), sound))) == []
+    # Told once, also when PYTHONPATH has it too.
+    twice = unit(tmp_path, "main.py", PYTHONPATH=str(tmp_path))
+    assert told(list(imports_from_its_environment(twice, sound))) == [
+        ("SB408", f"PYTHONPATH has {tmp_path} (click, random (of Python))")
+    ]
+
+
+def test_distributions_that_only_pythonpath_has(tmp_path: Path) -> None:
+    folder = tmp_path / "vendored-1.2.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Name: Vendored\nVersion: 1.2\n")
+    seen = unit(Path("/"), "app.py", PYTHONPATH=str(tmp_path))
+    assert told(list(imports_from_its_environment(seen, SOUND))) == [
+        ("SB408", f"PYTHONPATH has {tmp_path} (vendored 1.2)")
+    ]
+
+
 def test_a_script_that_starts_python_may_have_gone_elsewhere_before(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("")
     below = unit(Path("/"), "-m", "api")
@@ -189,7 +217,7 @@ def test_entries_of_pythonpath_that_are_relative(tmp_path: Path, value: str, tol
     for name in ("app/flask.py", "lib/click.py"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("")
-    seen = unit(Path("/") if below else tmp_path / "app", "app.py", PYTHONPATH=value.format(folder=tmp_path))
+    seen = unit(Path("/") if below else tmp_path / "app", "/opt/app.py", PYTHONPATH=value.format(folder=tmp_path))
     assert seen.process is not None
     seen = replace(seen, process=replace(seen.process, folder=str(tmp_path / "app") if below else ""))
     expected = [("SB408", f"PYTHONPATH has {told_as.format(folder=tmp_path)}")] if told_as else []

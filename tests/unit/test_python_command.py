@@ -64,13 +64,39 @@ def test_this_python_is_judged_as_it_says(tmp_path: Path, source: tuple[str, ...
     no_site, ignores, safe = (word not in ("0", "False") for word in done.stdout.split())
     command = parse(argv)
     assert (not command.looks_into_user_site(variables), command.ignores_variables) == (no_site, ignores)
-    looks = command.looks_into_working_directory(variables, ".".join(map(str, sys.version_info[:2])))
-    assert looks == (source[0] == "-c" and not safe)
+    first = command.first_folder(variables, ".".join(map(str, sys.version_info[:2])), str(tmp_path))
+    assert first == ("" if safe else str(tmp_path))
 
 
 def test_a_variable_that_only_newer_pythons_know() -> None:
     variables = {"PYTHONSAFEPATH": "0"}
     command = parse(["python", "-m", "app"])
-    assert command.looks_into_working_directory(variables, "3.10.4")
-    assert not command.looks_into_working_directory(variables, "3.11.0rc1")
-    assert parse(["python", "-E", "-m", "app"]).looks_into_working_directory(variables, "3.13.0")
+    assert command.first_folder(variables, "3.10.4", "/w") == "/w"
+    assert command.first_folder(variables, "3.11.0rc1", "/w") == ""
+    assert parse(["python", "-E", "-m", "app"]).first_folder(variables, "3.13.0", "/w") == "/w"
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        (["/opt/app/main.py"], "/opt/app"),
+        (["main.py"], "/work"),
+        (["../app/main.py"], "/app"),
+        (["-P", "/opt/app/main.py"], ""),
+        (["/venv/bin/waitress-serve", "app:app"], "/venv/bin"),
+        (["/venv/bin/gunicorn", "app:app"], "/work"),
+        (["-I", "/venv/bin/uvicorn", "app:app"], "/work"),
+        (["-m", "gunicorn", "app:app"], "/work"),
+        (["-I", "-m", "app"], ""),
+        ([], "/work"),
+    ],
+)
+def test_what_is_searched_first(words: list[str], first: str) -> None:
+    assert parse(["/venv/bin/python", *words]).first_folder({}, "3.13.0", "/work") == first
+
+
+def test_a_link_to_a_script_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "main.py").touch()
+    (tmp_path / "run").symlink_to("app/main.py")
+    assert parse(["python", str(tmp_path / "run")]).first_folder({}, "3.13.0", "/") == str(tmp_path / "app")

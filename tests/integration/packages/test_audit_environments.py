@@ -228,6 +228,13 @@ def test_imports_from_outside_are_found(held):
     held.check(f"touch {WORK}/two.py")
     only(held, "SB408", f"{WORK} hides installed modules: two")
     held.check(f"rm {WORK}/two.py")
+    started = {"exec_start": [f"{VENV}/bin/python", "/opt/held/beside/main.py"]}
+    held.put("/opt/held/beside/main.py", "import time\ntime.sleep(3600)\n")
+    held.check("touch /opt/held/beside/statistics.py")
+    deployed(held, **started)
+    only(held, "SB408", "/opt/held/beside hides installed modules: statistics (of Python)", **started)
+    held.check("rm -r /opt/held/beside")
+    deployed(held)
 
 
 def test_the_site_packages_of_the_user_are_found_where_python_looks_into_them(held):
