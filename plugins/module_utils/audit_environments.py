@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Optional
 
 from .audit_applications import Allowance, application_of
@@ -24,7 +25,7 @@ from .conflicts import changed_at, find_conflicts
 from .dist_info import Distribution, Records, installed_distributions, leftovers, verify_files, without_shared
 from .environment_layout import python_of, sites_of
 from .environment_lock import environment_key
-from .environment_marks import read_journal
+from .environment_marks import read_journal, read_mark
 from .environment_reading import read_requested
 from .environments import Environment
 from .file_hashes import FileHashes, cache_path
@@ -202,6 +203,18 @@ def _interpreter_of(path: str, user: User) -> tuple[Interpreter, frozenset[str]]
     return ask_interpreter(program, user), frozenset(answer.stdout.rpartition(_ANSWER)[2].split())
 
 
+def _switched_at(path: str) -> float:
+    """Return when the baseline put an environment in its place, in seconds since the epoch; 0 when it never did.
+
+    One that was put back holds distributions that were installed long ago.
+    """
+    mark = read_mark(path)
+    try:
+        return datetime.fromisoformat(mark.changed_at).timestamp() if mark and mark.changed_at else 0.0
+    except ValueError:
+        return 0.0
+
+
 def read_environment(path: str, known: Known, looking: Looking, unseen: list[str]) -> Optional[Held]:
     """Return an environment as it is; ``None`` when there is none, or it cannot be read, of which ``unseen`` then tells."""
     try:
@@ -230,7 +243,7 @@ def _read(path: str, known: Known, looking: Looking, unseen: list[str]) -> Optio
         left = [os.path.basename(one) for one in leftovers(sites)]
         left += ["an unfinished change of the baseline"] if read_journal(path) else []
         modules = frozenset().union(*map(modules_in, sites))
-        age = time.time() - changed_at(distributions)
+        age = time.time() - max(changed_at(distributions), _switched_at(path))
     if looking.remember:
         hashes.save()
     versions = {name: own[0].version for name, own in distributions.items()}

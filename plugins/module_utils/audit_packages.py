@@ -33,8 +33,8 @@ class Held:
 
     ``versions`` are the installed ones by name, ``conflicts`` the lines of ``pip check``, ``damaged`` the files of each
     distribution that are not as recorded, ``leftovers`` what killed installers left, ``age`` the seconds since a distribution was
-    installed last, ``modules`` the names of top-level modules, ``standard`` those of Python itself, ``references`` what an application uses that is not there, ``logs`` what
-    is wrong with how it logs.
+    installed last, or the baseline put the environment in its place; ``modules`` the names of top-level modules, ``standard`` those of
+    Python itself, ``references`` what an application uses that is not there, ``logs`` what is wrong with how it logs.
     ``unpinned`` and ``wrong`` (name to installed and pinned version) are ``None`` where nothing says what is pinned.
     """
 

@@ -123,6 +123,13 @@ def test_a_process_that_is_older_than_its_environment_is_found(held):
     only(held, "SB405", "the process is ", ["one==2", "two==2"])
     held.check("systemctl restart held")
     assert findings(held, ["one==2", "two==2"]) == []
+    # What is put back was installed before the process began.
+    held.check("sleep 2")
+    back = held.module("pip_pinned", {"virtualenv": VENV, "state": "rolled_back"})
+    assert back["changed"], back
+    only(held, "SB405", "the process is ")
+    held.check("systemctl restart held")
+    assert findings(held) == []
 
 
 def test_what_the_source_uses_and_the_version_does_not_have_is_found(held):
