@@ -88,13 +88,16 @@ def report_in(folder):
     return report
 
 
-def test_no_secret_is_in_any_report(reported, tmp_path):
-    run = audit(reported, tmp_path / "report", arguments=["-vvv", "--diff"])
+@pytest.mark.parametrize("live", [False, True])
+def test_no_secret_is_in_any_report(reported, tmp_path, live):
+    run = audit(reported, tmp_path / "report", arguments=["-vvv", "--diff"], extra={"stability_audit_live": live})
     assert run.code == 0, run.output
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == list(FORMATS)
     (host,) = report_in(tmp_path / "report")["hosts"]
     found = {one["id"] for one in host["findings"]}
     assert {"SB101", "SB104", "SB401", "SB402", "SB404"} <= found
+    # Its process has the secrets as well.
+    assert ("SB208" in found) == live
     assert [one for one in host["findings"] if "****@packages.example.org" in one["seen"]]
     everything = {name: (tmp_path / "report" / name).read_text(encoding="utf-8") for name in FORMATS}
     everything["journal"] = reported.check("journalctl --no-pager -o cat -t ansible-baseline_info _COMM=python3; true")
