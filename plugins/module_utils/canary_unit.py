@@ -102,6 +102,9 @@ def text_of(unit: Unit, argv: Sequence[str]) -> str:
     is_dynamic = (own.get("DynamicUser") or [""])[-1].lower() in _YES
     user = (own.get("User") or [""])[-1] if is_dynamic else unit.properties.get("User", "")
     kept = {name: lines for name, lines in own.items() if not (_LEFT_OUT.match(name) or _OF_FOLDERS.match(name))}
+    if "Environment" in kept:
+        # systemd writes what it cannot read of such a line into the journal, and does without it.
+        kept["Environment"] = [line for line in kept["Environment"] if words_in(line) is not None]
     return "\n".join(
         [
             *("[Unit]", "CollectMode=inactive-or-failed", "[Service]", "Type=oneshot"),
