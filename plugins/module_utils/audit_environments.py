@@ -8,18 +8,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Optional
 
 from .audit_applications import Allowance, application_of
-from .audit_logging_source import Logging
-from .audit_memory import LOGS, USES, is_remembered, mark_of, remember
+from .audit_logging_source import Fault, Logging
+from .audit_memory import LOGS, USES, mark_of, recall, remember
 from .audit_model import Unit
 from .audit_packages import Held, modules_in
 from .audit_processes import shows_output
 from .audit_programs import programs_of
-from .audit_references import References, find_missing, read_sources, which_logs
+from .audit_references import Reference, References, find_missing, read_sources, which_logs
 from .commands import EnvironmentFailure, User, acting_as, current_user, run, user_in_group, user_with
 from .conflicts import changed_at, find_conflicts
 from .dist_info import Distribution, Records, installed_distributions, leftovers, verify_files, without_shared
@@ -166,19 +166,23 @@ def _references(
         application = application_of(known.units, path, looking.allowance)
         sources = [*known.sources, *application.files]
         mark = mark_of(python, distributions, sources, application.own) if python else ""
-    found, logs = References(), None if is_remembered(path, mark, LOGS) else Logging()
-    if sources and not is_remembered(path, mark, USES):
+    uses, faults = recall(path, mark, USES), recall(path, mark, LOGS)
+    found = References(missing=[Reference(*fields) for fields in uses or ()])
+    logs = Logging() if faults is None else None
+    if sources and uses is None:
         found = find_missing(path, distributions, sources, user, application.own, logs)
-        if looking.remember and not found.missing and not found.unseen:
-            remember(path, mark, USES)
+        if looking.remember and not found.unseen:
+            remember(path, mark, USES, map(astuple, found.missing))
     elif sources and logs is not None:
         with acting_as(user):
             found.unseen += read_sources(sources, (), logs).problems
-    if logs is not None:
+    if logs is None:
+        found.logs = [Fault(*fields) for fields in faults or ()]
+    else:
         with acting_as(user):
             found.logs = logs.judge(lambda modules: which_logs(distributions, modules - application.own))
-        if looking.remember and not found.logs and not found.unseen:
-            remember(path, mark, LOGS)
+        if looking.remember and not found.unseen:
+            remember(path, mark, LOGS, map(astuple, found.logs))
     found.unseen += [f"the source in {folder} (it is much; sources says where it lies)" for folder in application.left]
     return found
 

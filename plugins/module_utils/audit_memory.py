@@ -1,9 +1,9 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remembers that nothing was found in the source of an application, so that source is not parsed again that has not changed.
+"""Remembers what was found in the source of an application, so that source is not parsed again that has not changed.
 
-Only that is remembered, never a finding. What has changed a moment ago is not: its times may not tell the next change.
+What has changed a moment ago is not remembered: its times may not tell the next change.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from .files import write_file
 from .source_tree import source_files
 
 #: Grows when the same source may be judged in another way.
-_FORM = 1
+_FORM = 2
 _SETTLED = 2.0
-#: What is remembered: that nothing is missing, and that nothing is wrong with how the source logs.
+#: What is remembered: what is used and missing, and what is wrong with how the source logs.
 USES, LOGS = "uses", "logs"
 
 
@@ -63,21 +63,27 @@ def _place(virtualenv: str, what: str) -> str:
     return cache_path(f"{environment_key(virtualenv)}-{what}")
 
 
-def is_remembered(virtualenv: str, mark: str, what: str = USES) -> bool:
-    """Whether nothing was found with that mark. What somebody else could have written is nothing."""
-    with suppress(OSError, ValueError):
+def recall(virtualenv: str, mark: str, what: str = USES) -> Optional[list[list[Any]]]:
+    """Return what was found with that mark, as the fields of each; ``None`` where nothing is remembered.
+
+    What somebody else could have written is nothing.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError):
         descriptor = os.open(_place(virtualenv, what), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, encoding="ascii") as stream:
+        with os.fdopen(descriptor, encoding="utf-8") as stream:
             status = os.fstat(descriptor)
             ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
-            return bool(mark) and ours and stream.read() == mark
-    return False
+            kept = json.load(stream) if mark and ours else {}
+        if kept["mark"] == mark:
+            return [list(fields) for fields in kept["found"]]
+    return None
 
 
-def remember(virtualenv: str, mark: str, what: str = USES) -> None:
-    """Keep that nothing was found; where that cannot be written, the next audit looks again."""
+def remember(virtualenv: str, mark: str, what: str = USES, found: Iterable[Sequence[Any]] = ()) -> None:
+    """Keep what was found, the fields of each; where that cannot be written, the next audit looks again."""
     if mark:
         place = _place(virtualenv, what)
+        content = json.dumps({"mark": mark, "found": list(found)})
         with suppress(OSError):
             os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
-            write_file(place, mark.encode(), 0o600)
+            write_file(place, content.encode(), 0o600)

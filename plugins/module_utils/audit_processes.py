@@ -53,12 +53,24 @@ def is_python(path: str) -> bool:
 
 
 def program_of(pid: int, proc: str) -> Optional[str]:
-    """Return the name of the program of a process; ``None`` where that may not be seen, or it is gone."""
+    """Return the name of the program of a process; ``None`` where that may not be seen, or it is gone.
+
+    Without the rights for it, what the process was started by tells, as long as that is a Python or a shell and no title.
+    """
     try:
         program = os.readlink(f"{proc}/{pid}/exe")
+    except PermissionError:
+        return _started_by(pid, proc)
     except OSError:
         return None
     return os.path.basename(program.removesuffix(" (deleted)"))
+
+
+def _started_by(pid: int, proc: str) -> Optional[str]:
+    with suppress(OSError, IndexError):
+        name = os.path.basename(_words(pid, "cmdline", proc)[0])
+        return name if _PYTHON.match(name) or name in SHELLS else None
+    return None
 
 
 def runs_python(pid: int, proc: str = PROC) -> Optional[bool]:

@@ -21,6 +21,7 @@ from .audit_environments import unseen_of
 from .audit_journal import unseen_of_journal
 from .audit_model import RECENTLY, Unit, UnitFile
 from .audit_processes import is_python, members, pythons_below, read_main_process, runs_python, watch_workers
+from .audit_scripts import behind_shells
 from .shown_lists import members_of
 from .unit_names import is_instance, template_of
 from .unit_state import OTHER_FOLDERS, UNIT_FOLDER
@@ -103,6 +104,18 @@ def _programs(units: Sequence[str]) -> dict[str, list[Started]]:
     if len(units) == 1:
         return {units[0]: [program for part in found for program in part]}
     return {unit: _programs([unit])[unit] for unit in units}
+
+
+def _with_scripts(
+    programs: Mapping[str, list[Started]], states: Mapping[str, systemd.UnitState]
+) -> dict[str, list[Started]]:
+    """Return the programs with those behind shells, of units that do not run: of what runs the process is looked at."""
+    found = {}
+    for unit, own in programs.items():
+        is_down = not int(states[unit].get("MainPID") or 0)
+        folder = states[unit].get("WorkingDirectory", "").lstrip("!") or "/"
+        found[unit] = [*own, *(Started(*one) for one in behind_shells(own, folder))] if is_down else own
+    return found
 
 
 def is_python_service(state: systemd.UnitState, programs: Iterable[Started]) -> bool:
@@ -307,7 +320,7 @@ def read_units(named: Sequence[str], version: int) -> Read:
     """
     read = Read()
     states = systemd.show(list(named) or _loaded(), PROPERTIES)
-    programs = _programs(list(states))
+    programs = _with_scripts(_programs(list(states)), states)
     if not named:
         states = {unit: state for unit, state in states.items() if is_python_service(state, programs[unit])}
     states = present(states, read.unseen)

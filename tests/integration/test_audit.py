@@ -199,6 +199,20 @@ def test_a_python_behind_a_script_is_judged_though_nobody_listed_it(audited, lin
     assert [one["id"] for one in result["findings"] if one["subject"] == "audited.service"] == rules
 
 
+def test_a_service_behind_a_script_is_found_when_it_has_died(audited):
+    lines = f"set -e\nif true; then echo begun; fi\nexec {VENV}/bin/python -c 'raise SystemExit(3)'\n"
+    audited.put(SCRIPT, f"#!/bin/sh\n{lines}", 0o755)
+    audited.put(STRANGER, f"[Service]\nExecStart={SCRIPT}\n")
+    audited.check("systemctl daemon-reload && systemctl start audit-stranger && sleep 1")
+    try:
+        result = audited.module("baseline_info", {})
+        (service,) = [one for one in result["services"] if one["unit"] == "audit-stranger.service"]
+        assert (service["virtualenv"], service["state"]) == (VENV, "failed"), service
+        assert "SB101" in [one["id"] for one in result["findings"] if one["subject"] == service["unit"]]
+    finally:
+        audited.check(f"rm {STRANGER} && systemctl daemon-reload && systemctl reset-failed audit-stranger; true")
+
+
 STARTED_BY_NAME = """[Service]
 WorkingDirectory=/opt/audited/beside
 Environment=PATH={venv}/bin:/usr/bin PYTHONPATH={path}

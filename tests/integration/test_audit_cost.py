@@ -16,6 +16,7 @@ from remote import LIBRARY
 COLD, WARM, MEMORY = 8.0, 3.0, 200
 SERVICES, ENVIRONMENTS, DISTRIBUTIONS, FILES = 50, 5, 60, 40
 SOURCES, LINES, USED = 20, 100, 10
+WRONG = r"import logging\nimport cost0.part0\nlogging.FileHandler(\"app.log\")\ncost0.part0.removed\n"
 MAKE = f"""
 import base64, hashlib, os, subprocess
 for place in range({ENVIRONMENTS}):
@@ -97,4 +98,13 @@ def test_a_large_host_is_audited_in_a_few_cpu_seconds(make_host):
         assert (one["services"], one["distributions"]) == (SERVICES, ENVIRONMENTS * DISTRIBUTIONS)
         assert one["findings"] == [] and one["megabytes"] < MEMORY
     assert cold["seconds"] <= COLD
+    assert min(one["seconds"] for one in warm) <= WARM
+    # What is wrong with the source is found again at the same cost.
+    host.check(
+        f"for place in $(seq 0 {ENVIRONMENTS - 1}); do printf '{WRONG}' >> /opt/cost$place/source/app/file0.py; done"
+    )
+    host.check("sleep 2.1")
+    _cold, *warm = measured(host), measured(host), measured(host)
+    expected = sorted(f"{rule} /opt/cost{place}/venv" for place in range(ENVIRONMENTS) for rule in ("SB203", "SB406"))
+    assert [sorted(one["findings"]) for one in warm] == [expected] * 2
     assert min(one["seconds"] for one in warm) <= WARM

@@ -216,12 +216,20 @@ def test_a_host_that_an_earlier_play_has_lost_is_in_the_report(reported, tmp_pat
 
 
 def test_without_root_it_sees_less_and_says_so(reported, tmp_path):
+    reported.put(
+        "/etc/systemd/system/behind.service", "[Service]\nUser=reported\nExecStart=/bin/sh /opt/reported/run.sh\n"
+    )
+    reported.put("/opt/reported/run.sh", f"{VENV}/bin/python -c 'import time; time.sleep(1000)'\necho it has ended\n")
+    reported.check("systemctl daemon-reload && systemctl start behind && sleep 1")
     run = audit(reported, tmp_path, user="deploy", variables={"stability_become": False})
+    reported.check("systemctl stop behind && rm /etc/systemd/system/behind.service && systemctl daemon-reload")
     assert run.code == 0, run.output
     (host,) = report_in(tmp_path)["hosts"]
     assert (host["audited"], host["root"]) == (True, False)
     assert any("reported.service" in what and "more rights are needed" in what for what in host["unseen"])
     assert "SB101" in {one["id"] for one in host["findings"] if one["subject"] == "reported.service"}
+    # What a process was started by may be seen.
+    assert {one["unit"]: one["virtualenv"] for one in host["services"]}["behind.service"] == VENV
 
 
 def test_a_host_without_systemd_and_without_services_gets_a_clean_answer(make_host):

@@ -1,7 +1,7 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""That nothing was missing is remembered as long as nothing has changed that decides it."""
+"""What was found in source is remembered as long as nothing has changed that decides it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.stability.baseline.plugins.module_utils import audit_memory
 from ansible_collections.stability.baseline.plugins.module_utils.audit_memory import (
     LOGS,
-    is_remembered,
     mark_of,
+    recall,
     remember,
 )
 from ansible_collections.stability.baseline.plugins.module_utils.dist_info import installed_distributions
@@ -40,11 +40,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_has_not_changed_is_remembered(root: Path) -> None:
-    assert is_remembered(str(root), mark(root))
-    assert not is_remembered(f"{root}/other", mark(root))
-    assert not is_remembered(str(root), mark(root), LOGS)
-    remember(str(root), mark(root), LOGS)
-    assert is_remembered(str(root), mark(root), LOGS)
+    assert recall(str(root), mark(root)) == []
+    assert recall(f"{root}/other", mark(root)) is None
+    assert recall(str(root), mark(root), LOGS) is None
+    remember(str(root), mark(root), LOGS, [("SB203", "/ä\udcff.py", 3)])
+    assert recall(str(root), mark(root), LOGS) == [["SB203", "/ä\udcff.py", 3]]
+    assert recall(str(root), mark(root)) == []
 
 
 @pytest.mark.parametrize(
@@ -56,25 +57,27 @@ def test_what_has_not_changed_is_remembered(root: Path) -> None:
         lambda root: (root / "site" / "lib-1.dist-info" / "METADATA").write_text("Name: lib\nVersion: 1\n"),
         lambda root: (root / "site" / "lib-1.dist-info").rename(root / "site" / "lib-2.dist-info"),
         lambda root: next((root / "memory").iterdir()).write_text("something else"),
+        lambda root: next((root / "memory").iterdir()).write_text('{"mark": 1}'),
+        lambda root: next((root / "memory").iterdir()).write_text("[]"),
         lambda root: next((root / "memory").iterdir()).chmod(0o666),
         lambda root: next((root / "memory").iterdir()).unlink(),
     ],
 )
 def test_what_has_changed_is_not(root: Path, change: Change) -> None:
     change(root)
-    assert not is_remembered(str(root), mark(root))
+    assert recall(str(root), mark(root)) is None
 
 
 def test_another_python_and_other_own_modules_are_something_else(root: Path) -> None:
-    assert not is_remembered(str(root), mark(root, "3.12.0"))
-    assert not is_remembered(str(root), mark(root, own=("lib",)))
+    assert recall(str(root), mark(root, "3.12.0")) is None
+    assert recall(str(root), mark(root, own=("lib",))) is None
 
 
 def test_what_changed_a_moment_ago_has_no_mark(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_memory, "_SETTLED", 60.0)
     assert mark(root) == ""
     remember(str(root), "")
-    assert not is_remembered(str(root), "") and len(os.listdir(root / "memory")) == 1
+    assert recall(str(root), "") is None and len(os.listdir(root / "memory")) == 1
 
 
 def test_what_cannot_be_seen_has_no_mark(root: Path) -> None:

@@ -307,6 +307,29 @@ def test_a_title_is_no_program(tmp_path: Path, title: str, program: str | None) 
     assert found is not None and found.argv == ((program,) if program else ())
 
 
+@pytest.mark.parametrize(
+    ("started", "found"),
+    [
+        ("/opt/venv/bin/python3.11", True),
+        ("python", True),
+        ("/bin/sh", False),
+        ("gunicorn: master [a]", None),
+        ("", None),
+    ],
+)
+def test_without_rights_what_a_process_was_started_by_tells_whether_it_is_a_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: str, found: bool | None
+) -> None:
+    def refused(_path: str) -> str:
+        raise PermissionError
+
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "cmdline").write_text(f"{started}\0" if started else "")
+    assert runs_python(1, str(tmp_path)) is None
+    monkeypatch.setattr(audit_processes.os, "readlink", refused)
+    assert runs_python(1, str(tmp_path)) is found
+
+
 def test_where_output_goes_can_be_seen_of_processes_of_ones_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,52 @@
+# Copyright: stability.baseline contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the shell of a service that does not run would start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.audit_scripts import behind_shells
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("exec /opt/venv/bin/python -m app\n", "/opt/venv/bin/python -m app"),
+        ("cd /opt\nexport A=1\n/opt/venv/bin/gunicorn app:app\n", "/opt/venv/bin/gunicorn app:app"),
+        ("set -e\nif true; then echo a; fi\nexec /opt/venv/bin/python -m app $OPTIONS  \n\n",
+         "/opt/venv/bin/python -m app $OPTIONS"),
+        ("cd /opt\n./venv/bin/python -m app\n", "/opt/venv/bin/python -m app"),
+        ("while true; do\n  /opt/venv/bin/python -m app\ndone\n", ""),
+        ("exec python-of-nobody -m app\n", ""),
+        ("/opt/venv/bin/python -m app &\n", ""),
+    ],
+)  # fmt: skip
+def test_what_a_script_ends_in(tmp_path: Path, script: str, expected: str) -> None:
+    (tmp_path / "run.sh").write_text(f"#!/bin/sh\n{script}")
+    path = str(tmp_path / "run.sh")
+    for command in ((path, path), ("/bin/sh", f"/bin/sh {path}"), ("/bin/bash", "/bin/bash run.sh start")):
+        found = [shown for _program, shown in behind_shells([command], str(tmp_path))]
+        assert found == ([expected] if expected else []), command
+
+
+@pytest.mark.parametrize(
+    ("program", "shown", "expected"),
+    [
+        (
+            "/bin/sh",
+            "/bin/sh -c exec /opt/venv/bin/python -m app",
+            [("/opt/venv/bin/python", "/opt/venv/bin/python -m app")],
+        ),
+        ("/bin/bash", "/bin/bash -lc cd /opt && ./run", [("/opt/run", "/opt/run")]),
+        ("/bin/sh", "/bin/sh -c while true; do python; done", []),
+        ("/bin/sh", "/bin/sh -c 'not closed", []),
+        ("/bin/sh", "/bin/sh", []),
+        ("/bin/sh", "/bin/sh /nowhere", []),
+        ("/usr/bin/python3", "/usr/bin/python3 -c pass", []),
+    ],
+)
+def test_what_a_command_for_a_shell_is(program: str, shown: str, expected: list[tuple[str, str]]) -> None:
+    assert list(behind_shells([(program, shown)], "/")) == expected
