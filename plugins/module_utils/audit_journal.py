@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Optional
 
 from . import systemd_host as systemd
 from . import values as v
+from .audit_history import Shortage, shortages
 from .audit_model import Finding
 from .journal_config import Configuration, read_configuration
 from .journal_storage import STORED, VOLATILE, is_open, is_open_below, machine_id, process_start
@@ -54,7 +55,8 @@ class Journal:
     """The journal of a host: whether it is on the disk, and how many messages of which unit were dropped within a day.
 
     ``stored`` is ``None`` where that may not be seen, ``kept`` whether it is anywhere. ``unread`` is whether journald has not read
-    its configuration since that has changed, ``storage`` what that says of where records are kept.
+    its configuration since that has changed, ``storage`` what that says of where records are kept, ``short`` why records on the disk
+    are removed sooner than was asked for.
     """
 
     stored: Optional[bool]
@@ -62,15 +64,17 @@ class Journal:
     unread: bool = False
     storage: Storage = Storage()
     kept: bool = True
+    short: Sequence[Shortage] = ()
 
 
 @dataclass(frozen=True)
 class Drop:
-    """A message of journald that it has dropped ``count`` messages of a unit, and when it said so."""
+    """A message of the journald of a ``namespace`` that it has dropped ``count`` messages of a unit, and when it said so."""
 
     unit: str
     moment: float
     count: int
+    namespace: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,8 @@ def _limits(state: Mapping[str, str], version: int, configuration: Configuration
 
 def _drops() -> list[Drop]:
     since = ["--since", f"@{time.time() - DAY:.0f}"]
-    output = ["--output", "json", "--output-fields", "OBJECT_SYSTEMD_UNIT,UNIT,N_DROPPED", "--quiet", "--no-pager"]
+    fields = "OBJECT_SYSTEMD_UNIT,UNIT,N_DROPPED,_NAMESPACE"
+    output = ["--namespace=*", "--output", "json", "--output-fields", fields, "--quiet", "--no-pager"]
     # The transport is journald's own word: anybody may write a message with this id.
     done = systemd.run(["journalctl", *since, *output, f"MESSAGE_ID={_SUPPRESSED}", "_TRANSPORT=driver"])
     found = []
@@ -148,31 +153,42 @@ def _drops() -> list[Drop]:
         unit = str(record.get("OBJECT_SYSTEMD_UNIT") or record.get("UNIT") or "unknown")
         count = str(record.get("N_DROPPED", "1"))
         moment = int(record["__REALTIME_TIMESTAMP"]) / 1e6
-        found.append(Drop(unit, moment, int(count) if count.isdigit() else 1))
+        found.append(Drop(unit, moment, int(count) if count.isdigit() else 1, str(record.get("_NAMESPACE", ""))))
     return found
 
 
-def _configuration() -> tuple[Configuration, bool]:
+def _configuration(namespace: str = "") -> tuple[Configuration, bool]:
     """Return what journald would read now, and whether all of that may be read."""
     try:
-        return read_configuration(""), True
+        return read_configuration(namespace), True
     except OSError:
         return Configuration(()), False
+
+
+def _journald_of(namespace: str) -> str:
+    """Return the unit of the journald of a namespace (systemd-journald.service(8))."""
+    return f"systemd-journald@{namespace}.service" if namespace else SUBJECT
 
 
 def read_journal_state(version: int) -> Journal:
     """Return how the journal is now, under systemd ``version``. What may not be read counts as nothing dropped."""
     dropped: dict[str, int] = {}
-    drops, (configuration, _is_whole) = _drops(), _configuration()
-    states = systemd.show(list(dict.fromkeys((SUBJECT, *(drop.unit for drop in drops)))), _PROPERTIES)
-    limits = _limits(states[SUBJECT], version, configuration)
+    drops = _drops()
+    configurations = {name: _configuration(name)[0] for name in ("", *(drop.namespace for drop in drops))}
+    units = [*map(_journald_of, configurations), *(drop.unit for drop in drops)]
+    states = systemd.show(list(dict.fromkeys(units)), _PROPERTIES)
+    limits = {name: _limits(states[_journald_of(name)], version, own) for name, own in configurations.items()}
     files = {unit: [state["FragmentPath"], *members_of(state["DropInPaths"])] for unit, state in states.items()}
-    since = {unit: since_of(state, limits, _changed(files[unit])) for unit, state in states.items()}
+    changed = {unit: _changed(paths) for unit, paths in files.items()}
     for drop in drops:
-        if drop.moment >= since[drop.unit]:
+        if drop.moment >= since_of(states[drop.unit], limits[drop.namespace], changed[drop.unit]):
             dropped[drop.unit] = dropped.get(drop.unit, 0) + drop.count
     stored, kept = _place(int(states[SUBJECT].get("MainPID") or 0))
-    return Journal(stored, dropped, limits.unread, storage_of(configuration), kept)
+    short: tuple[Shortage, ...] = ()
+    if stored:
+        with suppress(OSError):
+            short = tuple(shortages(configurations[""]))
+    return Journal(stored, dropped, limits[""].unread, storage_of(configurations[""]), kept, short)
 
 
 def _files() -> tuple[str, str]:
@@ -242,3 +258,5 @@ def judge(journal: Journal) -> Iterator[Finding]:
         listed = ", ".join(f"{count} of {unit}" for unit, count in sorted(journal.dropped.items()))
         seen = f"messages were dropped within a day: {listed}{_UNREAD if journal.unread else ''}"
         yield Finding("SB207", SUBJECT, seen, {"stability_journald_rate_limit_interval_sec": "0"})
+    for shortage in journal.short:
+        yield Finding("SB207", SUBJECT, shortage.seen, shortage.mend)

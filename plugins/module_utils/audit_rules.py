@@ -204,8 +204,9 @@ RULES = (
         "The journal does not keep what it gets",
         "A volatile journal is gone after a reboot, and a rate limit drops records when most of them come: when something breaks.",
         "Storage= in the configuration of journald and all drop-ins, the journal that journald has open (without root, the one that was "
-        "written last), and what journald says that it has dropped within a day, unless its configuration or the files of the unit have "
-        "changed since and are in effect.",
+        "written last), what journald says in any namespace that it has dropped within a day, unless its configuration or the files of "
+        "the unit have changed since and are in effect, the free space that SystemKeepFree= keeps, and how far the journal goes back where "
+        "MaxRetentionSec= is set and older records were removed.",
         "Storage=auto without /var/log/journal keeps nothing (systemd to 258); Storage=none leaves an old journal on the disk as it is; a "
         "burst over the limit is dropped and counted.",
         "The role journald, with its defaults.",
