@@ -14,7 +14,7 @@ from .adopt_clients import Clients, secrets_in
 from .masking import SECRET_NAME, has_credentials
 
 #: AUTH(?!OR) of the shared rule leaves out what speaks of authors, and with it the header.
-_NAME = re.compile(rf"{SECRET_NAME.pattern}|AUTHORI[SZ]ATION|(?<![A-Z])PW(?![A-Z])", re.IGNORECASE)
+_NAME = re.compile(rf"{SECRET_NAME.pattern}|AUTHORI[SZ]ATION|PRIVATE|FERNET|(?<![A-Z])PW(?![A-Z])", re.IGNORECASE)
 #: Bounded, since a certificate is one word to it.
 _SPEAKING = rf"[\w.-]{{0,99}}?(?:{_NAME.pattern})[\w.-]{{0,99}}"
 #: Other names may stand before a colon without a blank for an application (``auth.wsgi:app``).
@@ -24,6 +24,8 @@ _VALUE = r"""(?P<value>(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+)"""
 _QUOTE = r"""(?P<quote>\\*["'])"""
 #: A value with the quotes around all of it.
 _TO_QUOTE = r"(?P<value>(?:(?!(?P=quote))(?:\\.|.))+)(?=(?P=quote))"
+#: Of a text in code.
+_PREFIX = r"[bBrRfFuU]{0,2}"
 #: What is an option, and no secret with a dash ahead.
 _OPTION = r"-(?:[A-Za-z]|[a-z]+|-[A-Za-z][\w-]*(?:=\S*)?)?(?!\S)"
 #: What a secret looks like in a text, the more exact ones first.
@@ -36,8 +38,9 @@ _PATTERNS = tuple(
         rf"{_QUOTE}{_SPEAKING}(?P=quote)\s*:\s*(?P=quote){_TO_QUOTE}",
         rf"{_QUOTE}{_SPEAKING}(?P=quote)\s*:\s*(?P<value>\d{{4,}})(?!\w)",
         # What code assigns or hands over under a name.
-        rf"{_QUOTE}{_SPEAKING}(?P=quote)\s*(?:\]\s*=|,)\s*(?P=quote){_TO_QUOTE}",
-        rf"(?<![\w.-]){_SPEAKING}\s+=\s+{_QUOTE}{_TO_QUOTE}",
+        rf"{_QUOTE}{_SPEAKING}(?P=quote)\s*(?:\]\s*=|,|:)\s*{_PREFIX}(?P=quote){_TO_QUOTE}",
+        rf"(?<![\w.-]){_SPEAKING}(?:\s*:\s*\w+)?\s*=\s*{_PREFIX}(?P<quote>\"\"\"|'''){_TO_QUOTE}",
+        rf"(?<![\w.-]){_SPEAKING}(?:\s*:\s*\w+)?(?:\s+=\s*|\s*=\s+|\s*=\s*[bBrRfFuU]{{1,2}}){_PREFIX}{_QUOTE}{_TO_QUOTE}",
         # All of a word, unless the quotes are around a script.
         rf"(?<!-c )(?<!-ec )(?<!-lc ){_QUOTE}{_SPEAKING}(?:=|:\s+){_TO_QUOTE}",
         rf"""(?<![\w-]){_HEADER}\s*:\s*(?P<value>(?:\\.|[^"'\\\s])(?:\\.|[^"'\\\n])*)""",
@@ -49,6 +52,8 @@ _PATTERNS = tuple(
 _NAMED = re.compile(rf"{_SPEAKING}|sig\b|[\w.-]{{0,99}}signature", re.IGNORECASE)
 #: A member that holds others: which of them are secrets cannot be told.
 _IN_MEMBER = re.compile(rf"""["']{_SPEAKING}\\*["']\s*:\s*[\[{{]""", re.IGNORECASE)
+#: RFC 7468.
+_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
 _OBJECT = ("{", "[")
 _SCRIPT_FOLLOWS = re.compile(r"-[a-z]*c\Z")
 _IS_ANY_OPTION = re.compile(rf"{_OPTION}\Z")
@@ -170,7 +175,7 @@ class Secrets:
 
     def text(self, text: str) -> str:
         """Return any text without secrets: values of names that speak of them, and addresses with credentials."""
-        known, is_odd = len(self.variables), _IN_MEMBER.search(text) is not None
+        known, is_odd = len(self.variables), (_IN_MEMBER.search(text) or _KEY.search(text)) is not None
 
         def hide(written: str, name: str) -> str:
             nonlocal is_odd

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Optional
@@ -25,7 +27,7 @@ from .conflicts import changed_at, find_conflicts
 from .dist_info import Distribution, Records, installed_distributions, leftovers, verify_files, without_shared
 from .environment_layout import python_of, sites_of
 from .environment_lock import environment_key
-from .environment_marks import read_journal, read_mark
+from .environment_marks import GENERATION_FILE, JOURNAL_FILE
 from .environment_reading import read_requested
 from .environments import Environment
 from .file_hashes import FileHashes, cache_path
@@ -39,13 +41,16 @@ from .virtual_environments import sees_system
 _CONFIGURATION = "pyvenv.cfg"
 #: Seconds within which an interpreter starts and ends, also on a busy host.
 PATIENCE = 30.0
+#: Bytes of the mark of a generation; those that the baseline writes are shorter.
+_LONGEST_MARK = 4096
 #: What runs at the start of an interpreter may print, too.
 _ANSWER = "stability-standard:"
-#: Before 3.10 no Python told; then it is what lies in its folder.
+#: The modules that lie in files and are not there when a program begins: no other ones can be hidden. Before 3.10 no Python told their
+#: names; then it is what lies in its folder.
 _STANDARD = f"""
 import os, sys
 names = getattr(sys, "stdlib_module_names", None) or {{one.partition(".")[0] for one in os.listdir(os.path.dirname(os.__file__))}}
-print("{_ANSWER}", *names)
+print("{_ANSWER}", *({{*names}} - {{*sys.builtin_module_names}} - {{*sys.modules}}))
 """
 
 
@@ -197,7 +202,7 @@ def _conflicts(path: str, distributions: Mapping[str, list[Distribution]], inter
 
 
 def _interpreter_of(path: str, user: User) -> tuple[Interpreter, frozenset[str]]:
-    """Return what the interpreter of an environment says of itself, and the names of the modules that it has by itself.
+    """Return what the interpreter of an environment says of itself, and the names of its own modules that others can hide.
 
     Raises :class:`EnvironmentFailure` when it does not run, or does not even get to its end when it has next to nothing to do: who only
     looks at a host must not wait for ever for something that hangs there.
@@ -212,11 +217,15 @@ def _switched_at(path: str) -> float:
 
     One that was put back holds distributions that were installed long ago.
     """
-    mark = read_mark(path)
-    try:
-        return datetime.fromisoformat(mark.changed_at).timestamp() if mark and mark.changed_at else 0.0
-    except ValueError:
-        return 0.0
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        descriptor = os.open(os.path.join(path, GENERATION_FILE), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            # Whoever owns the environment may have put anything there.
+            moment = json.loads(stream.read(_LONGEST_MARK))["changed_at"]
+        switched = datetime.fromisoformat(moment).timestamp()
+        # The clock was ahead then.
+        return switched if switched <= time.time() else 0.0
+    return 0.0
 
 
 def read_environment(path: str, known: Known, looking: Looking, unseen: list[str]) -> Optional[Held]:
@@ -245,7 +254,7 @@ def _read(path: str, known: Known, looking: Looking, unseen: list[str]) -> Optio
         distributions = installed_distributions(sites)
         damaged = _damaged(distributions, hashes, unseen)
         left = [os.path.basename(one) for one in leftovers(sites)]
-        left += ["an unfinished change of the baseline"] if read_journal(path) else []
+        left += ["an unfinished change of the baseline"] if os.path.lexists(os.path.join(path, JOURNAL_FILE)) else []
         modules = frozenset().union(*map(modules_in, sites))
         age = time.time() - max(changed_at(distributions), _switched_at(path))
     if looking.remember:

@@ -5,19 +5,15 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from .journal_config import Configuration
 from .journal_limits import Journal
-from .journal_storage import STORED, Usage, amount, disk, journal_files, machine_id, usage
+from .journal_storage import STORED, Usage, amount, disk, machine_id, usage
 
 _DAY = 86400.0
-#: Journal File Format: the id of the series of numbers that records have, and those of the first record of a file, and its time.
-_SIGNATURE, _SERIES, _FIRST, _HEADER = b"LPKSHHRH", slice(72, 88), 168, 208
 #: Seconds of records from which on a journal tells how fast it grows.
 _LONG_ENOUGH = 3600.0
 
@@ -30,20 +26,14 @@ class Shortage:
     mend: Optional[Mapping[str, Any]] = None
 
 
-def has_lost_records(folder: str) -> bool:
-    """Whether records from before the oldest one in a folder of journal files were removed: the first ever has the number 1."""
-    found = []
-    for path in journal_files(folder):
-        with suppress(OSError), open(path, "rb") as stream:
-            header = stream.read(_HEADER)
-            if len(header) == _HEADER and header.startswith(_SIGNATURE):
-                number, _entries, moment = struct.unpack_from("<QQQ", header, _FIRST)
-                if moment:
-                    found.append((moment, header[_SERIES], number))
-    if not found:
-        return False
-    series = min(found)[1]
-    return min(number for _moment, own, number in found if own == series) > 1
+def _reached(journal: Journal, used: Usage) -> str:
+    """Return the limit at which the journal has arrived, so that each new file takes the oldest one away; empty for none."""
+    limits = journal.limits
+    if used.allocated + limits.file_size >= limits.use:
+        return journal.named("SystemMaxUse", amount(limits.use))
+    if 0 < limits.files <= used.files + 1:
+        return journal.named("SystemMaxFiles", f"{limits.files:.0f}")
+    return ""
 
 
 def shortages(configuration: Configuration) -> Iterator[Shortage]:
@@ -59,11 +49,11 @@ def shortages(configuration: Configuration) -> Iterator[Shortage]:
         )
     # A file goes as a whole, once its first record is too old.
     least = limits.retention - limits.span
-    if limits.retention and limits.span and used.age < least and has_lost_records(folder):
+    reached = _reached(journal, used)
+    if limits.retention and limits.span and used.age < least and reached:
         asked = f"MaxRetentionSec={journal.values['MaxRetentionSec']} of {journal.origins['MaxRetentionSec']}"
         yield Shortage(
-            f"the journal goes back {_span(used.age)}, and {asked} asks for more: what is older was removed, since "
-            f"{journal.named('SystemMaxUse', amount(limits.use))} was reached",
+            f"the journal goes back {_span(used.age)}, and {asked} asks for more: what is older makes room, since {reached} is reached",
             _more_room(used, limits.retention, limits.use),
         )
 

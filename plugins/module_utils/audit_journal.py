@@ -34,6 +34,7 @@ _RELOADS = 258
 _LOST = ("none", "volatile")
 _STORAGES = (*_LOST, "auto", "persistent")
 _FILE = "system.journal"
+_ELSEWHERE = " (under a limit of its own, LogRateLimitBurst=, or of its namespace)"
 _UNREAD = "; journald has not read its changed configuration yet"
 _OWN_LIMITS = ("LogRateLimitIntervalUSec", "LogRateLimitBurst")
 _PROPERTIES = (
@@ -56,7 +57,7 @@ class Journal:
 
     ``stored`` is ``None`` where that may not be seen, ``kept`` whether it is anywhere. ``unread`` is whether journald has not read
     its configuration since that has changed, ``storage`` what that says of where records are kept, ``short`` why records on the disk
-    are removed sooner than was asked for.
+    are removed sooner than was asked for, ``elsewhere`` the units whose messages are dropped under limits of their own or of a namespace.
     """
 
     stored: Optional[bool]
@@ -65,6 +66,7 @@ class Journal:
     storage: Storage = Storage()
     kept: bool = True
     short: Sequence[Shortage] = ()
+    elsewhere: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,13 @@ def _changed(paths: Iterable[str]) -> float:
     return max(times)
 
 
+def _has_own_limits(state: Mapping[str, str]) -> bool:
+    return all(state.get(name, "0") not in ("", "0") for name in _OWN_LIMITS)
+
+
 def since_of(state: Mapping[str, str], limits: Limits, changed: float) -> float:
     """Return since when the rate limit of a unit is what it is now; its files were changed last at ``changed``."""
-    own = all(state.get(name, "0") not in ("", "0") for name in _OWN_LIMITS)
+    own = _has_own_limits(state)
     if state.get("NeedDaemonReload") == "yes":
         changed = 0.0
     return changed if own else max(changed, limits.since)
@@ -183,12 +189,13 @@ def read_journal_state(version: int) -> Journal:
     for drop in drops:
         if drop.moment >= since_of(states[drop.unit], limits[drop.namespace], changed[drop.unit]):
             dropped[drop.unit] = dropped.get(drop.unit, 0) + drop.count
+    elsewhere = frozenset(drop.unit for drop in drops if drop.namespace or _has_own_limits(states[drop.unit]))
     stored, kept = _place(int(states[SUBJECT].get("MainPID") or 0))
     short: tuple[Shortage, ...] = ()
     if stored:
         with suppress(OSError):
             short = tuple(shortages(configurations[""]))
-    return Journal(stored, dropped, limits[""].unread, storage_of(configurations[""]), kept, short)
+    return Journal(stored, dropped, limits[""].unread, storage_of(configurations[""]), kept, short, elsewhere)
 
 
 def _files() -> tuple[str, str]:
@@ -255,8 +262,12 @@ def judge(journal: Journal) -> Iterator[Finding]:
     if lost:
         yield Finding("SB207", SUBJECT, lost, {"stability_journald_storage": "persistent"})
     if journal.dropped:
-        listed = ", ".join(f"{count} of {unit}" for unit, count in sorted(journal.dropped.items()))
+        listed = ", ".join(
+            f"{count} of {unit}{_ELSEWHERE if unit in journal.elsewhere else ''}"
+            for unit, count in sorted(journal.dropped.items())
+        )
         seen = f"messages were dropped within a day: {listed}{_UNREAD if journal.unread else ''}"
-        yield Finding("SB207", SUBJECT, seen, {"stability_journald_rate_limit_interval_sec": "0"})
+        mends = any(unit not in journal.elsewhere for unit in journal.dropped)
+        yield Finding("SB207", SUBJECT, seen, {"stability_journald_rate_limit_interval_sec": "0"} if mends else None)
     for shortage in journal.short:
         yield Finding("SB207", SUBJECT, shortage.seen, shortage.mend)

@@ -87,7 +87,8 @@ class Unit:
     without quotes, ``pulled_in`` which of itself and its triggers something starts at the next boot, enabled or not,
     ``is_connection`` whether it stands for the instances that a socket with ``Accept=yes`` starts, one for each connection,
     ``is_gone`` whether its unit file is not there any more, though systemd has it in memory, ``is_on_bus`` whether a call on the
-    bus starts it (org.freedesktop.systemd1(5), ``SystemdService=``).
+    bus starts it (org.freedesktop.systemd1(5), ``SystemdService=``), ``unread`` files that ``diagnostics`` name and systemd does not know
+    yet.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Unit:
     is_connection: bool = False
     is_gone: bool = False
     is_on_bus: bool = False
+    unread: tuple[UnitFile, ...] = ()
 
     @property
     def trouble(self) -> str:

@@ -172,7 +172,7 @@ def imports_from_its_environment(unit: Unit, held: Held, user_site: str = "") ->
         mend = None if command.ignores_variables else unit.entry(environment={"PYTHONNOUSERSITE": "1"})
         yield Finding("SB408", unit.name, f"{user_site} is searched as well", mend)
     first = command.first_folder(process.variables, held.python, began)
-    if first and first not in outside.values() and (hidden := _hidden(first, held)):
+    if process.is_python and first and first not in outside.values() and (hidden := _hidden(first, held)):
         yield Finding("SB408", unit.name, f"{first} hides installed modules: {_listed(hidden)}")
 
 

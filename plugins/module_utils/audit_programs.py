@@ -45,7 +45,7 @@ def _found(program: str, path: str, folder: str) -> str:
     return program_in(path, program, folder)
 
 
-def _behind_env(command: str, path: str, folder: str) -> str:
+def behind_env(command: str, path: str, folder: str) -> str:
     """Return the path of what env(1) starts; empty for any other command."""
     words = iter(command.split())
     if os.path.basename(next(words, "")) != "env":
@@ -71,4 +71,4 @@ def programs_of(unit: Unit) -> Iterator[str]:
         yield _found(argv[0], path_of(unit), folder_of(unit))
     yield from unit.programs
     if not is_known:
-        yield from (_behind_env(command, path_of(unit), folder_of(unit)) for command in unit.commands)
+        yield from (behind_env(command, path_of(unit), folder_of(unit)) for command in unit.commands)

@@ -21,7 +21,8 @@ from .audit_environments import unseen_of
 from .audit_journal import unseen_of_journal
 from .audit_model import RECENTLY, Unit, UnitFile
 from .audit_processes import is_python, members, pythons_below, read_main_process, runs_python, watch_workers
-from .audit_scripts import behind_shells
+from .audit_scripts import behind_starters
+from .memory_usage import accounted_memory
 from .shown_lists import members_of
 from .unit_names import is_instance, template_of
 from .unit_state import OTHER_FOLDERS, UNIT_FOLDER
@@ -52,6 +53,7 @@ _UP = ("active", "activating", "reloading")
 #: dbus-daemon(1), "Service activation": what a bus starts, in the folders of the system's own.
 _BUS = tuple(f"{base}/dbus-1/system-services" for base in ("/etc", "/run", "/usr/local/share", "/usr/share", "/lib"))
 _ON_BUS = re.compile(r"^\s*SystemdService\s*=\s*(\S+)\s*$", re.MULTILINE)
+_IN_FILE = re.compile(r"(/[^:]+):\d+:")
 #: What is no fault of a unit, but of who looks at it.
 _DENIED = "Permission denied"
 
@@ -109,12 +111,15 @@ def _programs(units: Sequence[str]) -> dict[str, list[Started]]:
 def _with_scripts(
     programs: Mapping[str, list[Started]], states: Mapping[str, systemd.UnitState]
 ) -> dict[str, list[Started]]:
-    """Return the programs with those behind shells, of units that do not run: of what runs the process is looked at."""
+    """Return the programs with those behind shells and env(1), of units that do not run: of what runs the process is looked at.
+
+    A shell that is ``oneshot`` is left out, as it is while it runs.
+    """
     found = {}
     for unit, own in programs.items():
-        is_down = not int(states[unit].get("MainPID") or 0)
+        is_down = not int(states[unit].get("MainPID") or 0) and states[unit].get("Type") != "oneshot"
         folder = states[unit].get("WorkingDirectory", "").lstrip("!") or "/"
-        found[unit] = [*own, *(Started(*one) for one in behind_shells(own, folder))] if is_down else own
+        found[unit] = [*own, *(Started(*one) for one in behind_starters(own, folder))] if is_down else own
     return found
 
 
@@ -344,12 +349,16 @@ def _unit(unit: str, state: systemd.UnitState, host: _Host) -> Unit:
     name = template_of(unit) if connection else unit
     own = {one: host.triggers[one]["UnitFileState"] for one in members_of(state.get("TriggeredBy", ""))}
     fragment = state.get("FragmentPath", "")
+    diagnostics = host.diagnostics.get(unit, ())
+    if state.get("MemoryHigh", "").isdigit():
+        accounted = accounted_memory(state.get("ControlGroup", ""))
+        state = {**state, "MemoryAnonymous": str(accounted[1]) if accounted else ""}
     return Unit(
         name,
         state,
         # Right after the process, so that both ages are of the same moment.
         _files(state, time.time()),
-        host.diagnostics.get(unit, ()),
+        diagnostics,
         own,
         process,
         host.restarts.get(unit, 0),
@@ -361,7 +370,14 @@ def _unit(unit: str, state: systemd.UnitState, host: _Host) -> Unit:
         connection,
         bool(fragment) and is_missing(fragment),
         unit in host.on_bus,
+        _unread(diagnostics, paths_of(state)),
     )
+
+
+def _unread(diagnostics: Iterable[str], known: Sequence[str]) -> tuple[UnitFile, ...]:
+    """Return the files that diagnostics begin with and that are not among the ``known`` ones."""
+    paths = dict.fromkeys(found[1] for found in map(_IN_FILE.match, diagnostics) if found)
+    return tuple(filter(None, (_file(path, time.time()) for path in paths if path not in known)))
 
 
 def _with_deaths(units: list[Unit]) -> list[Unit]:

@@ -206,7 +206,7 @@ RULES = (
         "Storage= in the configuration of journald and all drop-ins, the journal that journald has open (without root, the one that was "
         "written last), what journald says in any namespace that it has dropped within a day, unless its configuration or the files of "
         "the unit have changed since and are in effect, the free space that SystemKeepFree= keeps, and how far the journal goes back where "
-        "MaxRetentionSec= is set and older records were removed.",
+        "MaxRetentionSec= is set and a limit of size or number is reached.",
         "Storage=auto without /var/log/journal keeps nothing (systemd to 258); Storage=none leaves an old journal on the disk as it is; a "
         "burst over the limit is dropped and counted.",
         "The role journald, with its defaults.",
@@ -258,7 +258,8 @@ RULES = (
         "Its memory limits work against each other",
         "At MemoryHigh= the kernel slows a service down; it does not end it. Below what the service needs that freezes it for good, and at "
         "or above MemoryMax= it has no effect.",
-        "MemoryHigh= and MemoryMax= as systemd has merged them, and the memory that the control group has now.",
+        "MemoryHigh= and MemoryMax= as systemd has merged them, and the memory of the control group now that is in no file, since the "
+        "kernel takes back the rest first.",
         "A service whose working set is above MemoryHigh= stands still, and is not restarted (systemd 252, cgroup v2).",
         "memory_high below memory_max, and well above what it needs.",
         "",
@@ -309,7 +310,8 @@ RULES = (
         WARNING,
         "The process is older than its environment",
         "It has old code in memory and reads new files with its next import: a mixture that nobody has tested.",
-        "The start of the process against the last change of an installed distribution.",
+        "The start of the process against the last installation of a distribution, and the last switch by the baseline; a distribution "
+        "that somebody has only taken away leaves no time.",
         "What a running process imports late comes from the new files, until its restart (Python 3.8 to 3.14).",
         "Restart it; the role service does so by itself.",
         "The change touched only what the process has imported already.",

@@ -152,7 +152,7 @@ def _read_environments(
 def run_audit(services: object, environments: object, waivers: object, remember: bool, live: bool = False) -> Audit:
     """Audit the host: the listed services, or when none are listed every Python service, and the environments of both.
 
-    ``waivers`` say which findings may stay. ``remember`` is whether digests of files, and that nothing was missing, may be kept
+    ``waivers`` say which findings may stay. ``remember`` is whether digests of files, and what was found in source, may be kept
     for the next time; nothing else is ever written. ``live`` is whether services are asked to make records.
     Raises :class:`~.problems.InvalidInput` with every problem of the lists.
     """

@@ -1,7 +1,7 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the shell of a service would start that does not run: no process shows it, but its command or its script says so."""
+"""What a shell or env(1) would start for a service that does not run: no process shows it, but its command or its script says so."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from .adopt_shell import SHELLS, NeedsShell, is_script, parse_command, parse_script
+from .audit_programs import behind_env
 from .commands import SYSTEM_PATH
 
-_ONE_COMMAND = ("-c", "-ec", "-lc")
+#: An option of a shell, such as ``-eu``; ``-o`` takes the next word.
+_OPTION = re.compile(r"[-+][A-Za-z]+\Z")
 #: A script is short; of a longer file the end is not needed.
 _MOST = 65536
 #: The program with which a script ends, whatever it does before.
@@ -35,23 +37,32 @@ def _script(path: str, folder: str) -> list[str]:
         return last["argv"].split()
 
 
-def behind_shells(commands: Iterable[tuple[str, str]], folder: str) -> Iterator[tuple[str, str]]:
-    """Yield the program, and the command as it is shown, that each shell among some commands ends in, where that can be told.
+def _argv(program: str, shown: str, folder: str) -> list[str]:
+    """Return what a command ends in when its program is a shell or a script for one; nothing when it is neither."""
+    if os.path.basename(program) not in SHELLS:
+        return _script(program, folder) if is_script(program) else []
+    words = shown.split(" ")[1:]
+    while words and _OPTION.match(words[0]):
+        option = words.pop(0)
+        if "c" in option:
+            # systemd shows the command, which is one word, without its quotes.
+            return parse_command(" ".join(words), folder, SYSTEM_PATH).argv
+        if option.endswith("o"):
+            words = words[1:]
+    return _script(words[0], folder) if words else []
+
+
+def behind_starters(commands: Iterable[tuple[str, str]], folder: str) -> Iterator[tuple[str, str]]:
+    """Yield the program, and the command as it is shown, that each shell or env(1) among some commands ends in, where that can be told.
 
     Args:
         commands: of a unit, each with the path of its program.
         folder: where the unit starts.
     """
     for program, shown in commands:
-        words = shown.split(" ", 2)
-        name = os.path.basename(program)
         with suppress(NeedsShell, OSError, ValueError):
-            if name in SHELLS and len(words) > 2 and words[1] in _ONE_COMMAND:
-                argv = parse_command(words[2], folder, SYSTEM_PATH).argv
-            elif name in SHELLS and len(words) > 1 and not words[1].startswith("-"):
-                argv = _script(words[1], folder)
-            elif is_script(program):
-                argv = _script(program, folder)
-            else:
-                continue
-            yield argv[0], " ".join(argv)
+            argv = _argv(program, shown, folder)
+            shown = " ".join(argv) if argv else shown
+            started = behind_env(shown, SYSTEM_PATH, folder)
+            if started or argv:
+                yield started or argv[0], shown

@@ -30,13 +30,16 @@ _CALM = 60.0
 _TO_JOURNAL = ("journal", "journal+console", "inherit", "syslog", "syslog+console", "kmsg", "kmsg+console")
 _STREAMS = {"StandardOutput": "standard output", "StandardError": "standard error"}
 _LEGACY_LIMIT = re.compile(r"^\s*(StartLimitInterval)\s*=", re.MULTILINE)
+_QUOTE = "'"
+#: What a diagnostic begins with when it is about a line of a file.
+_PLACE = re.compile(r"/[^:]+:\d+: ")
 #: Directives whose values are words of somebody else, any of which may be a secret.
 _HOLDS_ANYTHING = re.compile(
     rf"(?:{v.MAY_HOLD_SECRET.pattern})|LogExtraFields|StandardInput|SyslogIdentifier|Description"
 )
 _INFINITY = ("", "infinity", "18446744073709551615")
-#: The share of ``MemoryHigh=`` at which the kernel holds a service back.
-_HELD_BACK = 0.97
+#: The share of ``MemoryHigh=`` from which on the kernel finds hardly anything else to take back.
+_HELD_BACK = 0.9
 
 
 def seconds_of(properties: Mapping[str, str], name: str) -> float:
@@ -130,7 +133,7 @@ def is_never_given_up(unit: Unit) -> Iterator[Finding]:
 
 def _without_secret(line: str, unit: Unit) -> str:
     """Return a diagnostic without what it quotes of a line in which there may be a secret."""
-    for file in unit.files:
+    for file in (*unit.files, *unit.unread):
         number = line[len(file.path) + 1 :].partition(":")[0] if line.startswith(f"{file.path}:") else ""
         lines = file.text.split("\n")
         if number.isdigit() and 0 < int(number) <= len(lines):
@@ -152,7 +155,11 @@ def _whole(lines: Sequence[str], index: int) -> str:
 def _unquoted(line: str) -> str:
     """Return a diagnostic without the text of a file that it ends with."""
     what, ignoring, _text = line.partition("ignoring: ")
-    return f"{what}{ignoring}{HIDDEN}" if ignoring else line
+    what, inside, _text = what.partition(" in '")
+    if inside or ignoring:
+        return f"{what}{inside.rstrip(_QUOTE)}{ignoring if not inside else ''}{HIDDEN}"
+    place = _PLACE.match(line)
+    return f"{place[0]}{HIDDEN}" if place else line
 
 
 def is_understood(unit: Unit) -> Iterator[Finding]:
@@ -298,13 +305,14 @@ def is_capped(unit: Unit) -> Iterator[Finding]:
 def has_fitting_limits(unit: Unit) -> Iterator[Finding]:
     """SB305."""
     high, limit = bytes_of(unit.properties, "MemoryHigh"), bytes_of(unit.properties, "MemoryMax")
-    now = bytes_of(unit.properties, "MemoryCurrent")
+    # The kernel takes back the cache of files first; what is left holds the service back.
+    now = bytes_of(unit.properties, "MemoryAnonymous")
     if high is None:
         return
     if limit is not None and high >= limit:
         yield Finding("SB305", unit.name, f"MemoryHigh={high} is not below MemoryMax={limit}")
     elif now is not None and now >= _HELD_BACK * high:
-        yield Finding("SB305", unit.name, f"it has {now} bytes and is held back at MemoryHigh={high}")
+        yield Finding("SB305", unit.name, f"{now} bytes of it are in no file, and it is held back at MemoryHigh={high}")
 
 
 RULES: dict[str, Callable[[Unit], Iterator[Finding]]] = {

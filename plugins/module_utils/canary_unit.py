@@ -36,6 +36,8 @@ _FOLDERS = {
 _OF_FOLDERS = re.compile(rf"(?:{'|'.join(_FOLDERS)})(?:Mode|Preserve|Accounting|Quota)?\Z")
 #: Of the specifiers (systemd.unit(5)) those that name the unit itself; the last two are the path of its file.
 _OWN_NAME = re.compile(r"%([%nNpPiIjJfyY])")
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_NO_SPECIFIER = re.compile(r"(?<!%)(?:%%)*%(?![%aAbBCdDEfgGhHiIjJlLmMnNopPqsStTuUvVwWyY])")
 _TO_FILES = ("file:", "append:", "truncate:")
 _OUTPUTS = ("StandardOutput", "StandardError")
 _YES = ("1", "yes", "y", "true", "t", "on")
@@ -96,15 +98,20 @@ def _folder_lines(own: Mapping[str, Sequence[str]], unit: Unit) -> Iterator[str]
             yield f"ReadWritePaths={' '.join(f'-{path}' for path in paths)}"
 
 
+def _is_readable(line: str) -> bool:
+    """Whether systemd takes all of a line of ``Environment=``: assignments, and specifiers that it knows (systemd.unit(5))."""
+    words = words_in(line)
+    return words is not None and all(_ASSIGNMENT.match(word) and not _NO_SPECIFIER.search(word) for word in words)
+
+
 def text_of(unit: Unit, argv: Sequence[str]) -> str:
     """Return a unit that runs ``argv`` once under the settings of ``unit``, as the user whom systemd runs that as now."""
     own, path = _service(unit), unit.properties.get("FragmentPath", "")
     is_dynamic = (own.get("DynamicUser") or [""])[-1].lower() in _YES
     user = (own.get("User") or [""])[-1] if is_dynamic else unit.properties.get("User", "")
     kept = {name: lines for name, lines in own.items() if not (_LEFT_OUT.match(name) or _OF_FOLDERS.match(name))}
-    if "Environment" in kept:
-        # systemd writes what it cannot read of such a line into the journal, and does without it.
-        kept["Environment"] = [line for line in kept["Environment"] if words_in(line) is not None]
+    # systemd writes what it cannot read of such a line into the journal, and does without it.
+    kept["Environment"] = list(filter(_is_readable, kept.get("Environment", ())))
     return "\n".join(
         [
             *("[Unit]", "CollectMode=inactive-or-failed", "[Service]", "Type=oneshot"),

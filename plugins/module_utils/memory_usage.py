@@ -82,7 +82,7 @@ def _pids(control_group: str, root: str) -> list[int]:
     return []
 
 
-def _accounted(control_group: str, root: str) -> Optional[tuple[int, int]]:
+def accounted_memory(control_group: str, root: str = CGROUP) -> Optional[tuple[int, int]]:
     """Return the memory of a control group, and the part without files; ``None`` where the kernel keeps no account of it."""
     for folder in _folders(control_group, root):
         for current, part in (("memory.current", "anon"), ("memory.usage_in_bytes", "total_rss")):
@@ -107,7 +107,7 @@ def group_use(control_group: str, root: str = CGROUP, proc: str = PROC) -> Optio
     processes = tuple(found for found in (process_use(pid, proc) for pid in pids) if found is not None)
     if not processes:
         return None
-    used, anonymous = _accounted(control_group, root) or (
+    used, anonymous = accounted_memory(control_group, root) or (
         sum(one.resident for one in processes),
         sum(one.anonymous for one in processes),
     )

@@ -19,6 +19,8 @@ _LONG_WITH_VALUE = ("--check-hash-based-pycs", "--jit")
 SCRIPT, INPUT = "script", "-"
 #: The first Python that knows ``PYTHONSAFEPATH``.
 _SAFE_PATH = (3, 11)
+#: Of these servers. gunicorn also changes to the one of ``--chdir``.
+_FOLDERS = ("--app-dir", "--chdir", "--pythonpath", "--workdir")
 _FROM_WORKING_DIRECTORY = frozenset(
     ("gunicorn", "uvicorn", "hypercorn", "daphne", "celery", "flask", "dramatiq", "huey_consumer", "granian")
 )
@@ -28,12 +30,14 @@ _FROM_WORKING_DIRECTORY = frozenset(
 class PythonCommand:
     """How a Python was started: its ``options`` of one letter, and the ``source`` of its program.
 
-    The source is ``c``, ``m``, :data:`SCRIPT` or :data:`INPUT`; ``program`` is the code, the module or the path.
+    The source is ``c``, ``m``, :data:`SCRIPT` or :data:`INPUT`; ``program`` is the code, the module or the path, and ``arguments`` are
+    those of the program.
     """
 
     options: frozenset[str]
     source: str
     program: str = ""
+    arguments: tuple[str, ...] = ()
 
     @property
     def ignores_variables(self) -> bool:
@@ -47,18 +51,31 @@ class PythonCommand:
     def first_folder(self, variables: Mapping[str, str], version: str, working_directory: str) -> str:
         """Return the folder that a Python of ``version`` searches first; empty where it was told not to.
 
-        That is the folder of a script, links resolved, and for what is no file the working directory. Some programs then put the
-        working directory before it, whatever Python was told (seen of gunicorn 27, uvicorn 0.54, hypercorn 0.18, daphne 4.2, celery 5.7, flask 3.1,
-        dramatiq 2.2, huey 3.5 and granian 2.8; not so waitress 3.0 and rq 3.0).
+        That is the folder of a script, links resolved, or a script that is a folder itself (or a zip file), and for what is no file
+        the working directory. Some servers then put another one before it, whatever Python was told: the working directory (seen of
+        gunicorn 27, uvicorn 0.54, hypercorn 0.18, daphne 4.2, celery 5.7, flask 3.1, dramatiq 2.2, huey 3.5 and granian 2.8; not so
+        waitress 3.0 and rq 3.0), or the one that an option of theirs names.
         """
         path = os.path.join(working_directory, self.program)
-        if self.source == SCRIPT and os.path.basename(path) in _FROM_WORKING_DIRECTORY:
-            return working_directory
+        if self.source in (SCRIPT, "m") and os.path.basename(self.program) in _FROM_WORKING_DIRECTORY:
+            return os.path.normpath(os.path.join(working_directory, self._own_folder()))
         # Of this variable any text counts, also 0.
         knows = tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) >= _SAFE_PATH
         if self.options & {"I", "P"} or (knows and not self.ignores_variables and variables.get("PYTHONSAFEPATH")):
             return ""
-        return os.path.dirname(os.path.realpath(path)) if self.source == SCRIPT else working_directory
+        if self.source != SCRIPT:
+            return working_directory
+        path = os.path.realpath(path)
+        return path if os.path.isdir(path) else os.path.dirname(path)
+
+    def _own_folder(self) -> str:
+        """Return the folder that an option of a server names; empty for none."""
+        words = iter(self.arguments)
+        for word in words:
+            option, equals, value = word.partition("=")
+            if option in _FOLDERS:
+                return value if equals else next(words, "")
+        return ""
 
     def looks_into_user_site(self, variables: Mapping[str, str]) -> bool:
         """Whether the user's own site-packages are searched, where there are any."""
@@ -72,16 +89,17 @@ def parse(argv: Sequence[str]) -> PythonCommand:
     for word in words:
         if word == "--":
             word = next(words, INPUT)
-            return PythonCommand(frozenset(options), INPUT if word == INPUT else SCRIPT, word)
+            return PythonCommand(frozenset(options), INPUT if word == INPUT else SCRIPT, word, tuple(words))
         if not word.startswith("-") or word == INPUT:
-            return PythonCommand(frozenset(options), INPUT if word == INPUT else SCRIPT, word)
+            return PythonCommand(frozenset(options), INPUT if word == INPUT else SCRIPT, word, tuple(words))
         if word.startswith("--"):
             if word in _LONG_WITH_VALUE:
                 next(words, None)
             continue
         for index, letter in enumerate(word[1:], 2):
             if letter in _PROGRAM:
-                return PythonCommand(frozenset(options), letter, word[index:] or next(words, ""))
+                program = word[index:] or next(words, "")
+                return PythonCommand(frozenset(options), letter, program, tuple(words))
             options.add(letter)
             if letter in _WITH_VALUE:
                 if not word[index:]:

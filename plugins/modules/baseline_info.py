@@ -15,7 +15,7 @@ description:
     inventory that mend it.
   - What counts is what is in effect, whoever has made it so. That is systemd's merged properties, the running process, and the
     files of the virtual environment.
-  - Nothing is changed. Only the digests of installed files, and that nothing was missing, are remembered, and not even those in check mode.
+  - Nothing is changed. Only the digests of installed files, and what was found in source, are remembered, and not even those in check mode.
   - Without root it sees less, and says what it could not see.
 author:
   - stability.baseline contributors (@stability)

@@ -92,6 +92,9 @@ def test_what_hides_installed_modules_is_found_behind_any_options(audited, optio
 @pytest.mark.parametrize(
     ("text", "reload", "rules"),
     [
+        # Each alone, when the service has been started again.
+        ("[Service]\nRestrat=no\n", "restart", ["SB104"]),
+        ("[Service]\nMemoryHigh=1G\n", "restart", ["SB305"]),
         ("[Service]\nRestrat=no\n", True, ["SB104", "SB105"]),
         ("[Service]\nStartLimitIntervalSec=0\n", True, ["SB104", "SB105"]),
         ("[Service]\nStartLimitInterval=0\n", True, ["SB105", "SB104"]),
@@ -106,6 +109,8 @@ def test_a_drop_in_of_somebody_else_is_judged_by_its_effect(audited, text, reloa
     audited.put(f"{DROP_INS}/weaker.conf", text)
     if reload:
         audited.check(["systemctl", "daemon-reload"])
+    if reload == "restart":
+        audited.check(["systemctl", "restart", "audited"])
     try:
         assert own(audited) == rules
     finally:
@@ -308,6 +313,20 @@ def test_without_root_what_may_not_be_read_is_unseen_and_no_finding(audited):
     finally:
         audited.check(f"chmod 2755 /var/log/journal; systemctl stop audit-stranger; rm {STRANGER}")
         audited.check(["systemctl", "daemon-reload"])
+
+
+def test_the_baselines_own_host_with_a_program_that_ends_at_once_shows_a_crash_loop_alone(audited):
+    deployed(audited)
+    audited.check("sleep 2")
+    audited.put(
+        f"{DROP_INS}/broken.conf",
+        "[Service]\nRestartSec=1s\nExecStart=\nExecStart=/usr/bin/python3 -c 'raise SystemExit(1)'\n",
+    )
+    audited.check("systemctl daemon-reload && systemctl restart --no-block audited")
+    try:
+        wait_for(lambda: own(audited) == ["SB106"], 60)
+    finally:
+        audited.check(f"rm -r {DROP_INS} && systemctl daemon-reload && systemctl restart audited")
 
 
 def test_a_crash_loop_that_never_fails_is_found(audited):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -100,7 +101,8 @@ def test_no_secret_is_in_any_report(reported, tmp_path, live):
     assert [bool(one["canary"]) for one in host["services"]] == [live]
     assert [one for one in host["findings"] if "****@packages.example.org" in one["seen"]]
     everything = {name: (tmp_path / "report" / name).read_text(encoding="utf-8") for name in FORMATS}
-    everything["journal"] = reported.check("journalctl --no-pager -o cat -t ansible-baseline_info _COMM=python3; true")
+    everything["journal"] = reported.check("journalctl --no-pager -o cat -t ansible-stability.baseline.baseline_info")
+    assert "Invoked" in everything["journal"]
     everything["process"] = reported.check("journalctl --no-pager -u 'stability-canary-*'; true")
     everything["output"] = run.output
     leaks = [(what, name) for what, secret in SECRETS.items() for name, text in everything.items() if secret in text]
@@ -114,11 +116,13 @@ def test_the_same_facts_are_in_every_format(reported, tmp_path):
     cases = ElementTree.fromstring((tmp_path / "report.xml").read_text(encoding="utf-8")).iter("testcase")
     junit = "\n".join("".join(case.itertext()) for case in cases)
     sarif = json.loads((tmp_path / "report.sarif").read_text(encoding="utf-8"))["runs"][0]["results"]
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
+    told = {(one["ruleId"], one["message"]["text"], one["properties"]["mend"] is None) for one in sarif}
     assert len(sarif) == len(host["findings"]) > 4
     for finding in host["findings"]:
         assert f"Seen: {finding['seen']}" in junit
-        assert page.count(finding["id"]) >= 1
+        assert (finding["id"], f"{finding['title']}: {finding['seen']}", finding["mend"] is None) in told
+        assert finding["seen"] in page and finding["id"] in page
     assert "SB101 reported.service: Restart=on-failure" in run.output
     assert all(len(line) <= 100 for line in run.tasks[2]["result"]["table"])
 

@@ -264,6 +264,21 @@ def test_secrets_in_any_text(text: str, expected: str) -> None:
         (["x", "--key", "{{ vault_s_y }}"], ["x", "--key", "{{ vault_s_y }}"]),
         (["x", "--password", "-9s!d"], ["x", "--password", "{{ vault_s_password }}"]),
         (["x", "--token", "--now"], ["x", "--token", "--now"]),
+        (["python", "-c", "password = b'hunter2'"], ["python", "-c", "password = b'{{ vault_s_password }}'"]),
+        (["python", "-c", 'password= "hunter2"'], ["python", "-c", 'password= "{{ vault_s_password }}"']),
+        (["python", "-c", 'password ="hunter2"'], ["python", "-c", 'password ="{{ vault_s_password }}"']),
+        (
+            ["python", "-c", "x = {'password': b'hunter2'}"],
+            ["python", "-c", "x = {'password': b'{{ vault_s_password }}'}"],
+        ),
+        (
+            ["python", "-c", "environ['TOKEN'] = rb'hunter2'"],
+            ["python", "-c", "environ['TOKEN'] = rb'{{ vault_s_token }}'"],
+        ),
+        (["python", "-c", "token: str = 'hunter2'"], ["python", "-c", "token: str = '{{ vault_s_token }}'"]),
+        (["python", "-c", 'key = """hunter2"""; a'], ["python", "-c", 'key = """{{ vault_s_key }}"""; a']),
+        (["x", "-----BEGIN PRIVATE KEY-----\nabc"], ["x", "{{ vault_s_value }}"]),
+        (["x", "--fernet", "hunter2"], ["x", "--fernet", "{{ vault_s_fernet }}"]),
         (
             ["python", "-c", "token = 'hunter2'; f(a, 'b')"],
             ["python", "-c", "token = '{{ vault_s_token }}'; f(a, 'b')"],

@@ -1,14 +1,14 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the shell of a service that does not run would start."""
+"""What the shell, or env(1), of a service that does not run would start."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils.audit_scripts import behind_shells
+from ansible_collections.stability.baseline.plugins.module_utils.audit_scripts import behind_starters
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,9 @@ from ansible_collections.stability.baseline.plugins.module_utils.audit_scripts i
 def test_what_a_script_ends_in(tmp_path: Path, script: str, expected: str) -> None:
     (tmp_path / "run.sh").write_text(f"#!/bin/sh\n{script}")
     path = str(tmp_path / "run.sh")
-    for command in ((path, path), ("/bin/sh", f"/bin/sh {path}"), ("/bin/bash", "/bin/bash run.sh start")):
-        found = [shown for _program, shown in behind_shells([command], str(tmp_path))]
+    shells = ("/bin/sh {}", "/bin/bash run.sh start", "/bin/bash -e {}", "/bin/bash -eu -o pipefail {}")
+    for command in ((path, path), *((one.split()[0], one.format(path)) for one in shells)):
+        found = [shown for _program, shown in behind_starters([command], str(tmp_path))]
         assert found == ([expected] if expected else []), command
 
 
@@ -44,9 +45,14 @@ def test_what_a_script_ends_in(tmp_path: Path, script: str, expected: str) -> No
         ("/bin/sh", "/bin/sh -c while true; do python; done", []),
         ("/bin/sh", "/bin/sh -c 'not closed", []),
         ("/bin/sh", "/bin/sh", []),
+        ("/bin/sh", "/bin/sh -c exec env A=1 /opt/run x", [("/opt/run", "/usr/bin/env A=1 /opt/run x")]),
+        ("/bin/bash", "/bin/bash -euc /opt/run x", [("/opt/run", "/opt/run x")]),
+        ("/bin/bash", "/bin/bash -e -c /opt/run x", [("/opt/run", "/opt/run x")]),
+        ("/usr/bin/env", "/usr/bin/env -u A B=1 sh /nowhere", [("/usr/bin/sh", "/usr/bin/env -u A B=1 sh /nowhere")]),
+        ("/usr/bin/env", "/usr/bin/env PATH=/nowhere python3 -m app", []),
         ("/bin/sh", "/bin/sh /nowhere", []),
         ("/usr/bin/python3", "/usr/bin/python3 -c pass", []),
     ],
 )
 def test_what_a_command_for_a_shell_is(program: str, shown: str, expected: list[tuple[str, str]]) -> None:
-    assert list(behind_shells([(program, shown)], "/")) == expected
+    assert list(behind_starters([(program, shown)], "/")) == expected

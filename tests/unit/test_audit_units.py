@@ -70,8 +70,8 @@ def test_nothing_is_found_under_the_baseline(unit: Unit) -> None:
         (daemon(MemoryMax="infinity"), ("SB304", "MemoryMax=infinity")),
         (daemon(MemoryHigh="536870912"), ("SB305", "MemoryHigh=536870912 is not below MemoryMax=536870912")),
         (
-            daemon(MemoryHigh="104857600"),
-            ("SB305", "it has 104857600 bytes and is held back at MemoryHigh=104857600"),
+            daemon(MemoryHigh="104857600", MemoryAnonymous="94500000"),
+            ("SB305", "94500000 bytes of it are in no file, and it is held back at MemoryHigh=104857600"),
         ),
     ],
 )
@@ -359,6 +359,13 @@ def test_what_a_timer_starts_is_a_job_whatever_its_type() -> None:
             "{path}:2: Missing '=', ignoring: a value that is not shown",
         ),
         ("", "/nowhere:2: bad, ignoring: hunter2", "/nowhere:2: bad, ignoring: a value that is not shown"),
+        ("", "/nowhere:2: Executable is not absolute: hunter2", "/nowhere:2: a value that is not shown"),
+        (
+            "",
+            "/nowhere:2: Failed to resolve unit specifiers in 'TOKEN=hunter2', ignoring: Invalid slot",
+            "/nowhere:2: Failed to resolve unit specifiers in a value that is not shown",
+        ),
+        ("", "api.service: Cannot add dependency", "api.service: Cannot add dependency"),
         (
             "[Service]\nMemoryMax=512 MB\n",
             "{path}:2: Failed to parse, ignoring: 512 MB",
@@ -370,3 +377,8 @@ def test_a_diagnostic_shows_no_secret_of_the_line_that_it_quotes(text: str, line
     file = replace(FILE, text=text)
     unit = replace(daemon(), files=(file,), diagnostics=(line.format(path=file.path),))
     assert [seen for identifier, seen in found(unit) if identifier == "SB104"] == [shown.format(path=file.path)]
+    later = replace(unit, files=(FILE,), unread=(replace(file, path="/etc/later.conf"),))
+    later = replace(later, diagnostics=(line.format(path="/etc/later.conf"),))
+    assert [seen for identifier, seen in found(later) if identifier == "SB104"] == [
+        shown.format(path="/etc/later.conf")
+    ]

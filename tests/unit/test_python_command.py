@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils.python_command import PythonCommand, parse
+from ansible_collections.stability.baseline.plugins.module_utils.python_command import parse
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,13 @@ from ansible_collections.stability.baseline.plugins.module_utils.python_command 
     ],
 )
 def test_options_end_where_the_program_begins(line: str, options: str, source: str, program: str) -> None:
-    assert parse(["python", *line.split()]) == PythonCommand(frozenset(options), source, program)
+    found = parse(["python", *line.split()])
+    assert (found.options, found.source, found.program) == (frozenset(options), source, program)
+
+
+def test_what_follows_the_program_is_its_own() -> None:
+    assert parse(["python", "-u", "-m", "app", "-m", "x"]).arguments == ("-m", "x")
+    assert parse(["python", "app.py", "-c", "x"]).arguments == ("-c", "x")
 
 
 SHOW = """\
@@ -87,6 +93,11 @@ def test_a_variable_that_only_newer_pythons_know() -> None:
         (["/venv/bin/gunicorn", "app:app"], "/work"),
         (["-I", "/venv/bin/uvicorn", "app:app"], "/work"),
         (["-m", "gunicorn", "app:app"], "/work"),
+        (["-P", "-m", "gunicorn", "app:app"], "/work"),
+        (["/venv/bin/gunicorn", "--chdir", "/opt/app", "app:app"], "/opt/app"),
+        (["/venv/bin/uvicorn", "--app-dir=src", "app:app"], "/work/src"),
+        (["/venv/bin/gunicorn", "--bind=:80", "app:app"], "/work"),
+        (["/"], "/"),
         (["-I", "-m", "app"], ""),
         ([], "/work"),
     ],
