@@ -21,6 +21,7 @@ CREATE TABLE service (id INTEGER PRIMARY KEY, unit TEXT NOT NULL UNIQUE);
 CREATE TABLE sample (
     service INTEGER NOT NULL REFERENCES service, moment INTEGER NOT NULL, run TEXT NOT NULL, restarts INTEGER NOT NULL,
     used INTEGER NOT NULL, anonymous INTEGER NOT NULL, processes INTEGER NOT NULL, threads INTEGER NOT NULL, files INTEGER NOT NULL,
+    deaths INTEGER NOT NULL,
     PRIMARY KEY (service, moment)
 ) WITHOUT ROWID;
 """
@@ -33,7 +34,7 @@ class Usage(NamedTuple):
 
     ``run`` is its invocation (systemd.exec(5), ``INVOCATION_ID``), ``restarts`` how often systemd has restarted it. ``used`` is the memory
     of its control group in bytes, ``anonymous`` the part of it that no file backs. ``processes``, ``threads`` and open ``files`` are
-    numbers.
+    numbers, ``deaths`` the one of processes that were there in the round before, of the same run, and are gone.
     """
 
     unit: str
@@ -45,6 +46,7 @@ class Usage(NamedTuple):
     processes: int = 0
     threads: int = 0
     files: int = 0
+    deaths: int = 0
 
 
 class Store:
@@ -82,7 +84,7 @@ class Store:
             units = [(usage.unit,) for usage in rounds]
             self._connection.executemany("INSERT OR IGNORE INTO service (unit) VALUES (?)", units)
             self._connection.executemany(
-                "INSERT OR REPLACE INTO sample SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM service WHERE unit = ?",
+                "INSERT OR REPLACE INTO sample SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM service WHERE unit = ?",
                 [(*usage[1:], usage.unit) for usage in rounds],
             )
             newest = max(usage.moment for usage in rounds)
@@ -98,7 +100,7 @@ class Store:
     def of(self, unit: str, since: int = 0) -> Iterator[Usage]:
         """Yield the samples of a unit from a moment on, the oldest first."""
         found = self._connection.execute(
-            "SELECT moment, run, restarts, used, anonymous, processes, threads, files FROM sample JOIN service ON id = service "
+            "SELECT moment, run, restarts, used, anonymous, processes, threads, files, deaths FROM sample JOIN service ON id = service "
             "WHERE unit = ? AND moment >= ? ORDER BY moment",
             (unit, since),
         )

@@ -28,7 +28,7 @@ for moment in itertools.count(int(sys.argv[2])):
 
 
 def usage(moment: int, unit: str = "api.service", used: int = 1) -> Usage:
-    return Usage(unit, moment, "a1", 2, used, 3, 4, 5, 6)
+    return Usage(unit, moment, "a1", 2, used, 3, 4, 5, 6, 7)
 
 
 @pytest.fixture
