@@ -113,9 +113,23 @@ def configure_structlog(structlog: Any) -> None:
         cache_logger_on_first_use=False,
     )
     # An application that asks whether it still has to configure structlog does have to.
-    state: Any = getattr(getattr(structlog, "_config", None), "_CONFIG", None)
+    inner: Any = getattr(structlog, "_config", None)
+    state: Any = getattr(inner, "_CONFIG", None)
     if hasattr(state, "is_configured"):
         state.is_configured = False
+    plain, is_ours = structlog.configure, True
+
+    def configure(*given: Any, **options: Any) -> None:
+        nonlocal is_ours
+        if is_ours:
+            # What the application leaves out is what structlog has for it by itself, not what was done here.
+            is_ours = False
+            structlog.reset_defaults()
+        plain(*given, **options)
+
+    structlog.configure = configure
+    if inner is not None:
+        inner.configure = configure
 
 
 def _hand_over(_logger: object, _method: str, event: dict[str, Any]) -> tuple[tuple[str], dict[str, Any]]:

@@ -116,18 +116,9 @@ def service(host):
         unit = f"logs-{next(NUMBERS)}"
         settings = [f"--setenv={name}={value}" for name, value in {"PYTHONUNBUFFERED": "1", **variables}.items()]
         words = command.replace("{bin}", f"{VENV}/bin").split(" ")
-        host.check(
-            [
-                "systemd-run",
-                "--quiet",
-                f"--unit={unit}",
-                f"--working-directory={WORK}",
-                "-p",
-                "RemainAfterExit=yes",
-                *settings,
-                *words,
-            ]
-        )
+        # Workers of Celery that get the signal as well may leave a lock behind for which its main process waits for ever.
+        settings += ["-p", "KillMode=mixed", "-p", "RemainAfterExit=yes", f"--working-directory={WORK}"]
+        host.check(["systemd-run", "--quiet", f"--unit={unit}", *settings, *words])
         started.append(unit)
         return unit
 
@@ -147,7 +138,8 @@ def told(host, unit, logger="shop.orders"):
 
 def asked(host, port):
     """Ask a server once, as soon as it answers."""
-    wait_for(lambda: host.run(f"curl -sf http://127.0.0.1:{port}/ || exit 1").code == 0)
+    program = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{port}/', timeout=5).read()"
+    wait_for(lambda: host.run(["/usr/bin/python3", "-c", program]).code == 0)
 
 
 def check_arrived_once(host, unit):
@@ -177,7 +169,7 @@ def test_records_of_a_web_application_arrive_once_with_their_priority(host, serv
 
 
 def test_records_of_a_task_arrive_once_with_their_priority(host, service):
-    unit = service("{bin}/celery --app=tasks worker --concurrency=2", **STARTUP)
+    unit = service("{bin}/celery --app=tasks worker --concurrency=2 --loglevel=INFO", **STARTUP)
     host.check(f"cd {WORK} && {VENV}/bin/python -c 'import tasks; tasks.work.delay()'")
     check_arrived_once(host, unit)
 
@@ -244,7 +236,7 @@ LIBRARIES = {
         "import logging\nfrom loguru import logger\nclass Intercept(logging.Handler):\n    def emit(self, record):\n"
         "        logger.opt(exception=record.exc_info).log(record.levelname, record.getMessage())\n"
         "logging.basicConfig(handlers=[Intercept()], level='INFO', force=True)\nlogging.error('shop.orders once')\n",
-        [(3, "ERROR logging: shop.orders once")],
+        [(3, "ERROR __main__: shop.orders once")],
     ),
 }  # fmt: skip
 
@@ -286,10 +278,10 @@ def check_numbered(host, way, end, *properties):
     variables, first, record = WAYS[way]
     unit = f"logs-{next(NUMBERS)}"
     host.put(f"{WORK}/{unit}.py", NUMBERED.format(first=first, record=record, end=end))
-    settings = [f"--setenv={name}={value}" for name, value in {"PYTHONUNBUFFERED": "1", **variables}.items()]
+    usual = {"PYTHONUNBUFFERED": "1", "STABILITY_IDENTIFIER": unit}
+    settings = [f"--setenv={name}={value}" for name, value in {**usual, **variables}.items()]
     command = ["systemd-run", "--quiet", "--wait", f"--unit={unit}", "-p", f"SyslogIdentifier={unit}", *properties]
-    done = host.run([*command, *settings, f"{VENV}/bin/python", f"{WORK}/{unit}.py"])
-    assert done.code != 0
+    host.run([*command, *settings, f"{VENV}/bin/python", f"{WORK}/{unit}.py"])
     shown = host.check(f"journalctl --sync; journalctl --quiet --all -o cat --unit={unit} SYSLOG_IDENTIFIER={unit}")
     numbers = [int(word) for word in re.findall(r"record (\d+)", shown)]
     assert numbers == list(range(300))
