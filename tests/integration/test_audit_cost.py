@@ -16,7 +16,8 @@ from remote import LIBRARY
 COLD, WARM, MEMORY = 8.0, 3.0, 200
 SERVICES, ENVIRONMENTS, DISTRIBUTIONS, FILES = 50, 5, 60, 40
 SOURCES, LINES, USED = 20, 100, 10
-WRONG = r"import logging\nimport cost0.part0\nlogging.FileHandler(\"app.log\")\ncost0.part0.removed\n"
+#: For printf(1): with \042 for quotes.
+WRONG = r"import logging\nimport cost0.part0\nlogging.FileHandler(\042app.log\042)\ncost0.part0.removed\n"
 MAKE = f"""
 import base64, hashlib, os, subprocess
 for place in range({ENVIRONMENTS}):
