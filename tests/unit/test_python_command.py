@@ -86,24 +86,24 @@ def test_a_variable_that_only_newer_pythons_know() -> None:
     ("words", "first"),
     [
         (["/opt/app/main.py"], "/opt/app"),
-        (["main.py"], "/work"),
+        (["main.py"], "/began"),
         (["../app/main.py"], "/app"),
         (["-P", "/opt/app/main.py"], ""),
         (["/venv/bin/waitress-serve", "app:app"], "/venv/bin"),
-        (["/venv/bin/gunicorn", "app:app"], "/work"),
-        (["-I", "/venv/bin/uvicorn", "app:app"], "/work"),
-        (["-m", "gunicorn", "app:app"], "/work"),
-        (["-P", "-m", "gunicorn", "app:app"], "/work"),
+        (["/venv/bin/gunicorn", "app:app"], "/began"),
+        (["-I", "/venv/bin/uvicorn", "app:app"], "/began"),
+        (["-m", "gunicorn", "app:app"], "/began"),
+        (["-P", "-m", "gunicorn", "app:app"], "/began"),
         (["/venv/bin/gunicorn", "--chdir", "/opt/app", "app:app"], "/opt/app"),
-        (["/venv/bin/uvicorn", "--app-dir=src", "app:app"], "/work/src"),
-        (["/venv/bin/gunicorn", "--bind=:80", "app:app"], "/work"),
+        (["/venv/bin/uvicorn", "--app-dir=src", "app:app"], "/began/src"),
+        (["/venv/bin/gunicorn", "--bind=:80", "app:app"], "/began"),
         (["/"], "/"),
         (["-I", "-m", "app"], ""),
-        ([], "/work"),
+        ([], "/began"),
     ],
 )
 def test_what_is_searched_first(words: list[str], first: str) -> None:
-    assert parse(["/venv/bin/python", *words]).first_folder({}, "3.13.0", "/work") == first
+    assert parse(["/venv/bin/python", *words]).first_folder({}, "3.13.0", "/began") == first
 
 
 def test_a_link_to_a_script_is_followed(tmp_path: Path) -> None:
