@@ -3,30 +3,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether the memory of a service only grows, from samples of one run of it.
 
-What is looked at is what the service never gives back: at each moment the least that it has from then on. Caches that are filled, teeth
-of a saw, steps and days with more and less to do all let it rest; a leak does not. Its slope is the median of the slopes between all pairs
-of points (Theil and Sen), with the bounds that follow from Kendall's rank statistic.
+Two things must say so. What the service never gives back, which is at each moment the least that it has from then on, must grow, evenly:
+the teeth of a saw, bursts and steps let it rest. And of the curve of the whole run, taken apart into caches that are filled, the hours of
+the day, and a straight line, the straight line must be a good part. The slope is the median of the slopes between all pairs of points.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
+from .least_squares import Fit, fitted
+
 HOUR = 3600.0
+_DAY = 24 * HOUR
 #: Normal quantile of the bounds: 99.9 % on both sides, since samples that follow each other are alike.
 _QUANTILE = 3.29
-#: A window is looked at in so many parts, of which this share may have no sample, and the last ones are left out: what is least from then
-#: on is still high there.
+#: A window is looked at in so many parts, of which this share may have no sample, and the last ones are left out: what is least from
+#: then on is still high there.
 _PARTS, _MISSING, _EDGE = 60, 0.2, 6
 #: Of each part the value below which this share of its samples lies: one low sample is no sign.
 _LOW = 0.25
+#: In so many spans of equal length it must grow, in this share of them, and in none of the parts by more than this share of all.
+_SPANS, _GROWING, _JUMP, _OF_PARTS = 8, 0.5, 0.35, 3
 #: Growth in the second half of a window, as a share of that in the first one, below which it is about to end.
-_GOES_ON = 0.5
-#: In so many parts of equal length it must grow, in this share of them: a few steps are no leak.
-_SPANS, _GROWING = 12, 0.5
+_GOES_ON, _GOES_ON_SOON = 0.7, 0.8
+#: The straight line in the whole curve, as a share of what is in use and a day, and of the slope in the window.
+_LINE, _OF_SLOPE = 0.03, 0.4
+#: Seconds before, when it must have been so as well; and of one point of the whole curve.
+_BEFORE, _POINT = 2 * HOUR, 0.5 * HOUR
+#: How caches are filled: with ever rarer keys, or up to a size; each by a time in seconds.
+_FILLINGS: tuple[Callable[[float], float], ...] = (
+    *(lambda age, scale=scale: math.log(1 + age / scale) for scale in (300.0, 1200.0, 3600.0, 10800.0, 18000.0)),
+    *(lambda age, scale=scale: 1 - math.exp(-age / scale) for scale in (600.0, 3600.0, 9000.0, 18000.0)),
+)
 
 
 class Sample(NamedTuple):
@@ -38,20 +50,20 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Window:
-    """So many hours of samples, of a run that is at least ``age`` hours old, and what must grow in them.
+    """So many hours at the end of a run, and what must grow in them: ``least`` is a share of what was in use at their beginning.
 
-    ``least`` is the growth as a share of what was in use at the beginning. ``soon`` are the hours within which the cap must be reached;
-    without a cap, what is in use must double; 0 for whenever that is.
+    ``soon`` are the hours within which the cap must be reached; 0 for whenever that is.
     """
 
     hours: float
-    age: float
     least: float
+    goes_on: float
     soon: float = 0.0
 
 
-#: A short window cannot tell a leak from the first tooth of a saw: it counts where there is no time left for a longer one.
-WINDOWS = (Window(24, 24, 0.03), Window(12, 24, 0.04), Window(2, 2, 0.05, soon=6))
+_LONG = Window(24, 0.02, _GOES_ON)
+#: It cannot tell a leak from the first tooth of a saw: it counts where there is no time left for a longer one.
+_SHORT = Window(4, 0.05, _GOES_ON_SOON, soon=8)
 
 
 @dataclass(frozen=True)
@@ -87,14 +99,12 @@ def theil_sen(points: Sequence[Sample]) -> tuple[float, float, float]:
     return slopes[len(slopes) // 2], slopes[below], slopes[above]
 
 
-def _parts(samples: Sequence[Sample], begin: float, end: float) -> list[Sample]:
-    """Return what is low in each part of a window."""
+def _parts(samples: Sequence[Sample], begin: float, width: float) -> list[Sample]:
+    """Return what is low in each part of that many seconds, from a moment on."""
     found: dict[int, list[float]] = {}
     for sample in samples:
-        if begin <= sample.moment <= end:
-            part = min(_PARTS - 1, int((sample.moment - begin) / (end - begin) * _PARTS))
-            found.setdefault(part, []).append(sample.used)
-    width = (end - begin) / _PARTS
+        if sample.moment >= begin:
+            found.setdefault(int((sample.moment - begin) / width), []).append(sample.used)
     return [
         Sample(begin + (part + 0.5) * width, sorted(values)[int(_LOW * len(values))])
         for part, values in sorted(found.items())
@@ -111,39 +121,67 @@ def _kept(points: Sequence[Sample]) -> list[Sample]:
     return kept[::-1][:-_EDGE]
 
 
-def _grows_evenly(kept: Sequence[Sample]) -> bool:
-    """Whether it grows in both halves, in the second one not much less, and in most spans of time."""
+def _grows_evenly(kept: Sequence[Sample], goes_on: float) -> bool:
+    """Whether it grows in both halves, in the second one not much less, in most spans of time, and nowhere by a leap."""
     half = len(kept) // 2
     first, second = theil_sen(kept[:half]), theil_sen(kept[half:])
-    if min(first[1], second[1]) <= 0 or second[0] < _GOES_ON * first[0]:
+    if min(first[1], second[1]) <= 0 or second[0] < goes_on * first[0]:
         return False
-    size = len(kept) / _SPANS
+    growth, size = kept[-1].used - kept[0].used, len(kept) / _SPANS
     ends = [kept[min(len(kept) - 1, round(number * size))].used for number in range(_SPANS + 1)]
-    least = 0.2 * (ends[-1] - ends[0]) / _SPANS
-    return sum(later - earlier > least for earlier, later in zip(ends, ends[1:])) >= _GROWING * _SPANS
+    growing = sum(later - earlier > 0.2 * growth / _SPANS for earlier, later in zip(ends, ends[1:]))
+    highest = max(later.used - earlier.used for earlier, later in zip(kept, kept[_OF_PARTS:]))
+    return growing >= _GROWING * _SPANS and highest <= _JUMP * growth
 
 
 def _in(window: Window, samples: Sequence[Sample], cap: float) -> Optional[Trend]:
     """Return the trend over a window at the end of the samples; ``None`` where there is none."""
-    end = samples[-1].moment
-    begin = end - window.hours * HOUR
-    if end - samples[0].moment < window.age * HOUR - 2 * (window.hours * HOUR / _PARTS):
+    end, width = samples[-1].moment, window.hours * HOUR / _PARTS
+    if end - samples[0].moment < window.hours * HOUR - 2 * width:
         return None
-    points = _parts(samples, begin, end)
+    points = _parts(samples, end - window.hours * HOUR, width)
     if len(points) < (1 - _MISSING) * _PARTS:
         return None
     kept = _kept(points)
-    growth = kept[-1].used - kept[0].used
-    earlier = [sample.used for sample in samples if sample.moment < begin]
-    # A leak has never had as much before.
-    is_new = not earlier or kept[-1].used > sorted(earlier)[int(0.95 * len(earlier))]
-    if growth <= window.least * kept[0].used or not is_new or not _grows_evenly(kept):
+    if kept[-1].used - kept[0].used <= window.least * kept[0].used or not _grows_evenly(kept, window.goes_on):
         return None
     slope, low, high = theil_sen(kept)
-    left = (cap - samples[-1].used) / slope if cap else None
-    if window.soon and (samples[-1].used / slope if left is None else left) > window.soon * HOUR:
+    left = max(0.0, (cap - samples[-1].used) / slope) if cap else None
+    if window.soon and (left is None or left > window.soon * HOUR):
         return None
-    return Trend(window.hours, slope, low, high, None if left is None else max(0.0, left))
+    return Trend(window.hours, slope, low, high, left)
+
+
+def _taken_apart(samples: Sequence[Sample]) -> Optional[Fit]:
+    """Return the curve of a run as a level, a cache that is filled, a straight line by days, and the hours of the day."""
+    begin = samples[0].moment
+    points = _parts(samples, begin, _POINT)
+    found: list[Fit] = []
+    for filling in _FILLINGS:
+        curves = [
+            (1.0, filling(age), age / _DAY, math.sin(2 * math.pi * age / _DAY), math.cos(2 * math.pi * age / _DAY))
+            for age in (point.moment - begin for point in points)
+        ]
+        fit = fitted(curves, [point.used for point in points])
+        found += [fit] if fit is not None else []
+    return min(found, key=lambda fit: fit.rest, default=None)
+
+
+def _long(samples: Sequence[Sample], cap: float) -> Optional[Trend]:
+    """Return the trend over a day, without what goes with the hours of the day."""
+    if samples[-1].moment - samples[0].moment < _DAY - _POINT:
+        return None
+    fit = _taken_apart(samples)
+    if fit is None or fit.factors[2] <= _LINE * samples[0].used:
+        return None
+    begin, (_level, _filling, line, sine, cosine) = samples[0].moment, fit.factors
+    turn = 2 * math.pi / _DAY
+    flat = [
+        Sample(moment, used - sine * math.sin(turn * (moment - begin)) - cosine * math.cos(turn * (moment - begin)))
+        for moment, used in samples
+    ]
+    trend = _in(_LONG, flat, cap)
+    return trend if trend is not None and line > _OF_SLOPE * trend.slope * _DAY else None
 
 
 def trend_of(samples: Sequence[Sample], cap: float = 0.0) -> Optional[Trend]:
@@ -155,4 +193,8 @@ def trend_of(samples: Sequence[Sample], cap: float = 0.0) -> Optional[Trend]:
     """
     if not samples:
         return None
-    return next(filter(None, (_in(window, samples, cap) for window in WINDOWS)), None)
+    trend = _long(samples, cap)
+    before = [sample for sample in samples if sample.moment <= samples[-1].moment - _BEFORE]
+    if trend is not None and before and _long(before, cap) is not None:
+        return trend
+    return _in(_SHORT, samples, cap) if cap else None

@@ -27,7 +27,7 @@ STRANGER = "/etc/systemd/system/audit-stranger.service"
 @pytest.fixture(scope="module")
 def audited(host):
     host.check(f"mkdir -p /opt/audited && /usr/bin/python3 -m venv --without-pip {VENV} && mkdir -p /var/log/journal")
-    host.check("systemctl restart systemd-journald && journalctl --flush")
+    host.check("systemctl reset-failed systemd-journald; systemctl restart systemd-journald && journalctl --flush")
     return host
 
 
@@ -276,18 +276,22 @@ def test_a_journal_that_a_reboot_takes_is_found_beside_an_old_one(audited, stora
         said, unread = f"Storage={storage} in {STORAGE}", "; journald has not read its changed configuration yet"
         end = ": nothing of it survives a reboot"
         assert of_journal(audited) == [f"the journal will not be on the disk any more ({said}{unread}){end}"]
-        audited.check("systemctl restart systemd-journald")
+        audited.check("systemctl reset-failed systemd-journald; systemctl restart systemd-journald")
         audited.check("test -f /var/log/journal/$(cat /etc/machine-id)/system.journal")
         assert of_journal(audited) == [f"{where} ({said}){end}"]
         # A file behind it takes it back, which journald has not heard of.
         audited.check("sleep 2")
         audited.put(STORAGE.replace("80", "90"), "[Journal]\nStorage=persistent\n")
         assert of_journal(audited) == [f"{where}{end}"]
-        audited.check("systemctl restart systemd-journald && journalctl --flush")
+        audited.check(
+            "systemctl reset-failed systemd-journald; systemctl restart systemd-journald && journalctl --flush"
+        )
         assert of_journal(audited) == []
     finally:
         audited.check(f"rm -f {STORAGE} {STORAGE.replace('80', '90')}")
-        audited.check("systemctl restart systemd-journald && journalctl --flush")
+        audited.check(
+            "systemctl reset-failed systemd-journald; systemctl restart systemd-journald && journalctl --flush"
+        )
 
 
 #: Lets the module be somebody without rights.
@@ -374,13 +378,19 @@ def test_drops_under_a_limit_of_journald_that_is_lifted_do_not_count(audited):
     path, limit = "/etc/systemd/system/audit-burst.service", "/etc/systemd/journald.conf.d/90-audit.conf"
     audited.put(path, BURST.format(limits=""))
     audited.put(limit, f"[Journal]\n{LIMITS.format('')}")
-    audited.check("systemctl daemon-reload && systemctl restart systemd-journald")
+    audited.check(
+        "systemctl daemon-reload && systemctl reset-failed systemd-journald; systemctl restart systemd-journald"
+    )
     audited.check("systemctl restart audit-burst && journalctl --sync")
     assert drops_of_burst(audited) == (True, False)
     audited.check("sleep 2")
     audited.put(limit, "[Journal]\nRateLimitIntervalSec=0\n")
     assert drops_of_burst(audited) == (True, True)
-    audited.check("systemctl restart systemd-journald && systemctl restart audit-burst && journalctl --sync")
+    audited.check(
+        "systemctl reset-failed systemd-journald; systemctl restart systemd-journald && systemctl restart audit-burst && journalctl --sync"
+    )
     assert drops_of_burst(audited) == (False, False)
     audited.check(f"systemctl stop audit-burst && rm {path} {limit}")
-    audited.check("systemctl daemon-reload && systemctl restart systemd-journald")
+    audited.check(
+        "systemctl daemon-reload && systemctl reset-failed systemd-journald; systemctl restart systemd-journald"
+    )

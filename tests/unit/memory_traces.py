@@ -130,7 +130,9 @@ def _trace(
         ]
         runs.append(tuple(run))
         begin = end
-    cap = base * chance.uniform(2.0, 6.0) if chance.random() < 0.7 else 0.0
+    # The cap is enough for all but a leak.
+    most = 2.0 * base if leaks else max(used for run in runs for _moment, used in run)
+    cap = most * chance.uniform(1.3, 4.0) if chance.random() < 0.7 else 0.0
     return Trace(make.__name__.strip("_"), leaks, tuple(runs), cap)
 
 
