@@ -58,7 +58,8 @@ class Journal:
     def __init__(self, identifier: str) -> None:
         self._identifier = _field("SYSLOG_IDENTIFIER", identifier)
         self._streams = {inode for inode in map(_stream_of, (1, 2)) if inode}
-        self._socket: _socket.socket | None = None
+        # A number, since the object would be finalized after the modules that this needs: Python 3.9 ended by SIGSEGV.
+        self._socket = -1
         self._inode = 0
         self._looked = 0.0
         self._known_until = 0.0
@@ -79,18 +80,18 @@ class Journal:
         except OSError:
             self._forget()
 
-    def greet(self) -> _socket.socket:
-        """Make this process known to journald, and return the socket for its records."""
-        found = _far_away(_socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM))
+    def greet(self) -> int:
+        """Make this process known to journald, and return the descriptor of the socket for its records."""
+        made = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
         try:
-            self._inode = os.fstat(found.fileno()).st_ino
             # To look up the path for each record costs more than all the rest of sending it.
-            found.connect(_SOCKET)
-            found.send(b"\n", _socket.MSG_NOSIGNAL)
-            found.send(b"\n", _socket.MSG_NOSIGNAL)
-        except OSError:
-            found.close()
-            raise
+            made.connect(_SOCKET)
+            made.send(b"\n", _socket.MSG_NOSIGNAL)
+            made.send(b"\n", _socket.MSG_NOSIGNAL)
+            found = _far_away(made)
+        finally:
+            made.close()
+        self._inode = os.fstat(found).st_ino
         self._greeted = monotonic()
         self._socket = found
         return found
@@ -105,9 +106,9 @@ class Journal:
         data = head + _value(message)
         found, now = self._socket, monotonic()
         try:
-            if found is not None and now < self._looked + _LOOK and now < self._known_until:
+            if found >= 0 and now < self._looked + _LOOK and now < self._known_until:
                 self._known_until = now + _KNOWN_FOR
-                found.send(data, _socket.MSG_NOSIGNAL)
+                os.write(found, data)
                 return True
         except OSError as error:
             if error.errno not in (errno.EMSGSIZE, errno.ENOBUFS):
@@ -122,7 +123,7 @@ class Journal:
             if found is None:
                 return False
             try:
-                found.send(data, _socket.MSG_NOSIGNAL)
+                os.write(found, data)
             except OSError as error:
                 if error.errno not in (errno.EMSGSIZE, errno.ENOBUFS):
                     raise
@@ -134,24 +135,21 @@ class Journal:
 
     def _forget(self) -> None:
         """Begin anew: this is another process now, or the socket is no good any more."""
-        found, self._socket, self._known_until = self._socket, None, 0.0
-        if found is not None:
-            if self._is_own(found):
-                found.close()
-            else:
-                found.detach()
+        found, self._socket, self._known_until = self._socket, -1, 0.0
+        if found >= 0 and self._is_own(found):
+            os.close(found)
 
-    def _is_own(self, found: _socket.socket) -> bool:
+    def _is_own(self, found: int) -> bool:
         """Whether a program that closes all descriptors has not got this one again for something else."""
         try:
-            return os.fstat(found.fileno()).st_ino == self._inode
+            return os.fstat(found).st_ino == self._inode
         except OSError:
             return False
 
-    def _known(self, size: int) -> _socket.socket | None:
+    def _known(self, size: int) -> int | None:
         """Return a socket of which journald knows the process; ``None`` where a record of ``size`` must not use it yet."""
         found, now = self._socket, monotonic()
-        if found is None or not self._is_own(found):
+        if found < 0 or not self._is_own(found):
             self._forget()
             found = self.greet()
         self._looked = now
@@ -167,9 +165,9 @@ class Journal:
         return found
 
     @staticmethod
-    def _is_read(found: _socket.socket, deadline: float) -> bool:
+    def _is_read(found: int, deadline: float) -> bool:
         """Wait until journald has read the empty datagrams."""
-        while struct.unpack("i", fcntl.ioctl(found.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]:
+        while struct.unpack("i", fcntl.ioctl(found, termios.TIOCOUTQ, b"\0\0\0\0"))[0]:
             if monotonic() > deadline:
                 return False
             sleep(0.0005)
@@ -193,18 +191,16 @@ def _stream_of(descriptor: int) -> int:
     return status.st_ino if is_journal else 0
 
 
-def _far_away(found: _socket.socket) -> _socket.socket:
-    """Return a socket with a high number: should the program close it, nothing else gets that number soon.
+def _far_away(made: _socket.socket) -> int:
+    """Return a descriptor of a socket with a high number: should the program close it, nothing else gets that number soon.
 
     It is looked at once in a second only whether it is still ours, which takes as long as a fourth of sending a record.
     """
     number = min(_HIGHEST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _HEADROOM)
     try:
-        moved = fcntl.fcntl(found.fileno(), fcntl.F_DUPFD_CLOEXEC, max(number, 3))
+        return fcntl.fcntl(made.fileno(), fcntl.F_DUPFD_CLOEXEC, max(number, 3))
     except OSError:
-        return found
-    found.close()
-    return _socket.socket(fileno=moved)
+        return os.dup(made.fileno())
 
 
 def _value(value: str) -> bytes:
@@ -219,7 +215,7 @@ def _field(name: str, value: str) -> bytes:
     return name.encode() + _value(value)
 
 
-def _send_file(found: _socket.socket, data: bytes) -> None:
+def _send_file(found: int, data: bytes) -> None:
     """Send what is too large for a datagram in a sealed file of the memory, as sd_journal_send(3) does."""
     descriptor = os.memfd_create("stability-record", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
@@ -227,7 +223,11 @@ def _send_file(found: _socket.socket, data: bytes) -> None:
             stream.write(data)
         fcntl.fcntl(descriptor, _ADD_SEALS, _ALL_SEALS)
         rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", descriptor))]
-        found.sendmsg([b""], rights, _socket.MSG_NOSIGNAL)
+        sender = _socket.socket(fileno=os.dup(found))
+        try:
+            sender.sendmsg([b""], rights, _socket.MSG_NOSIGNAL)
+        finally:
+            sender.close()
     finally:
         os.close(descriptor)
 

@@ -282,8 +282,20 @@ def test_a_program_that_closes_all_descriptors_keeps_its_own(prepared):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "program", ["pass", "import logging", "import logging; logging.error('x')", "import os; os.fork()"]
+)
+@pytest.mark.parametrize("variables", ["STABILITY_LOG_LEVEL=INFO", "STABILITY_PROBE=/run/ends"])
+def test_a_program_ends_as_without_it(prepared, program, variables):
+    settings = f"-p RuntimeDirectory=ends -E PYTHONPATH={FOLDER} -E {variables} -E PYTHONFAULTHANDLER=1"
+    done = prepared.run(f'systemd-run --quiet --wait {settings} /usr/bin/python3 -c "{program}"')
+    assert done.code == 0, (done, prepared.check("journalctl -o cat -n 30"))
+
+
 def measured(host, program, name):
-    (text,) = [message for _priority, message in told(run(host, program)) if f" {name} " in message]
+    records = told(run(host, program))
+    assert [1 for _priority, message in records if f" {name} " in message] == [1], records
+    (text,) = [message for _priority, message in records if f" {name} " in message]
     print(text)
     ours, theirs = text.split()[-2:]
     return float(ours), float(theirs)
