@@ -48,7 +48,8 @@ def test_settings_are_kept_and_what_is_about_the_program_is_not() -> None:
         unit(
             "Type=notify\nUser=old\nGroup=www\nExecStart=/bin/api\nExecStartPre=+/bin/chown api /x\nRestart=always\n"
             "RestrictRealtime=yes\nExecPaths=/opt\nKillMode=mixed\nAppArmorProfile=api\nEnvironment=A=1\nEnvironment=\n"
-            "Environment=B=%n C=50%%\nEnvironment=TOKEN='x\nEnvironment=TOKEN-X=y OK=1\nEnvironment=y\nEnvironment=T=%z\nEnvironmentFile=-/etc/default/%j\nRuntimeDirectory=api\nRuntimeDirectoryMode=0700\n"
+            "Environment=B=%n C=50%%\nEnvironment=TOKEN='x\n"
+            "Environment=TOKEN-X=y OK=1\nEnvironment=y\nEnvironment=T=%z\nEnvironmentFile=-/etc/default/%j\nRuntimeDirectory=api\nRuntimeDirectoryMode=0700\n"
             "StateDirectory=a b:c\nStandardInput=socket\nSocketBindDeny=any\nReadWriteDirectories=/srv",
             "my-api@one-two.service",
             User="now",
