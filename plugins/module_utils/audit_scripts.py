@@ -16,7 +16,7 @@ from .commands import SYSTEM_PATH
 
 #: An option of a shell, such as ``-eu``; ``-o`` takes the next word.
 _OPTION = re.compile(r"[-+][A-Za-z]+\Z")
-#: A script is short; of a longer file the end is not needed.
+#: Characters; a starter is shorter. What a part of a longer file ends with is not what the file ends with.
 _MOST = 65536
 #: The program with which a script ends, whatever it does before.
 _AT_END = re.compile(
@@ -27,7 +27,9 @@ _AT_END = re.compile(
 def _script(path: str, folder: str) -> list[str]:
     """Return the command of a script; raises :class:`NeedsShell` when it cannot be told, :class:`OSError` when it cannot be read."""
     with open(os.path.join(folder, path), encoding="utf-8", errors="surrogateescape") as stream:
-        text = stream.read(_MOST)
+        text = stream.read(_MOST + 1)
+    if len(text) > _MOST:
+        raise NeedsShell(f"{path} is longer than {_MOST} characters")
     try:
         return parse_script(text, folder, SYSTEM_PATH).argv
     except NeedsShell:

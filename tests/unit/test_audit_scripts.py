@@ -22,6 +22,8 @@ from ansible_collections.stability.baseline.plugins.module_utils.audit_scripts i
         ("while true; do\n  /opt/venv/bin/python -m app\ndone\n", ""),
         ("exec python-of-nobody -m app\n", ""),
         ("/opt/venv/bin/python -m app &\n", ""),
+        # Its first 64 KiB end with a command that the rest of it goes on from.
+        ("\n" * 65499 + "/opt/venv/bin/tool prepare\n" + "exec /opt/venv/bin/python -m app\n", ""),
     ],
 )  # fmt: skip
 def test_what_a_script_ends_in(tmp_path: Path, script: str, expected: str) -> None:
