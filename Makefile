@@ -30,6 +30,11 @@ image: setup ## Build the image of the test hosts that the demo and the benchmar
 images: setup ## Build the images of every release that runs on this machine
 	@tests/hosts/hosts images >/dev/null
 
+.PHONY: guest
+guest: image ## Build the virtual machine with cgroup v2 and all controllers that a proof needs
+	@tests/setup/bootstrap cpio qemu-system-x86
+	@tests/guests/guest >/dev/null
+
 .PHONY: demo
 demo: setup ## Deploy a real application on a test host, kill it again and again, show what happens
 	@tests/demo/run
@@ -71,7 +76,7 @@ bench: image ## Measure against other ways of deployment; writes docs/benchmarks
 	@tests/bench/run
 
 .PHONY: prove
-prove: images ## Run the whole matrix and the long proofs at full size, as far as they are not proved yet; writes docs/proofs.json
+prove: images guest ## Run the whole matrix and the long proofs at full size, as far as they are not proved yet; writes docs/proofs.json
 	@tests/matrix/run prove
 
 .PHONY: release-check
