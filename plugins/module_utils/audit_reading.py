@@ -30,7 +30,7 @@ from .unit_state import OTHER_FOLDERS, UNIT_FOLDER
 PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "MainPID", "NRestarts"),
     *("Restart", "RestartUSec", "RestartPreventExitStatus", "StartLimitIntervalUSec", "StartLimitBurst"),
-    *("User", "WorkingDirectory", "LogLevelMax"),
+    *("User", "WorkingDirectory", "LogLevelMax", "InvocationID"),
     *("NeedDaemonReload", "FragmentPath", "DropInPaths", "UnitFileState", *REVERSE),
     *("TriggeredBy", "StandardOutput", "StandardError", "MemoryMax", "MemoryHigh", "MemoryCurrent", "ControlGroup"),
 )

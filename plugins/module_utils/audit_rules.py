@@ -265,6 +265,29 @@ RULES = (
         "",
     ),
     Rule(
+        "SB306",
+        WARNING,
+        "Its memory rises steadily",
+        "What only grows reaches the cap, or takes the whole host down, at some hour of the night.",
+        "The samples of the role leakwatch, of the run that goes on: the memory of the control group that no file backs, over the last 4 or "
+        "24 hours, where caches that fill, hours of the day and steps are told apart from growth.",
+        "240 labelled traces from a generator that shares nothing with the detector: 0.98 of what is found are leaks, 0.96 of the leaks are "
+        "found.",
+        "Find the class that grows with stability.baseline.python_process_info; memory_max bounds it until then.",
+        "A cache that is meant to fill for days, and is bounded.",
+    ),
+    Rule(
+        "SB309",
+        WARNING,
+        "It was killed because of its memory",
+        "It came back, so nothing looks wrong; what it had in hand is lost each time.",
+        "What the role leakwatch has seen within a day: the counters of the kernel and the records of systemd on cgroup v2; on v1 a run that "
+        "ended with 90 % of its cap in use, which is told as probable.",
+        "A service over its cap is killed alone and comes back (systemd 247, 252 and 257, cgroup v1).",
+        "A higher memory_max where it needs that much, otherwise look at SB306.",
+        "",
+    ),
+    Rule(
         "SB401",
         ERROR,
         "Distributions do not fit together",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Optional
 
-from . import audit_canary, audit_journal, audit_packages, audit_units
+from . import audit_canary, audit_journal, audit_leakwatch, audit_packages, audit_units
 from . import systemd_host as systemd
 from .audit_applications import Allowance
 from .audit_environments import Known, Looking, environments_of, read_environment
@@ -43,6 +43,7 @@ class Audit:
     findings: list[Finding] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     canaries: Optional[Mapping[str, Sequence[Canary]]] = None
+    watched: audit_leakwatch.Watched = field(default_factory=lambda: audit_leakwatch.Watched({}, ()))
 
     def result(self) -> dict[str, Any]:
         """Return it as a module's result; the worst findings come first."""
@@ -75,6 +76,7 @@ class Audit:
             "virtualenv": self.used.get(unit.name),
             "age": round(unit.process.age_of_main) if unit.process else None,
             "canary": audit_canary.result_of(self.canaries.get(unit.name, ())) if self.canaries is not None else None,
+            "samples": [list(point) for point in self.watched.points.get(unit.name, ())],
             **numbers,
         }
 
@@ -96,7 +98,9 @@ def _read_host(audit: Audit, services: Sequence[Service]) -> None:
         audit.unseen.append(str(error))
         return
     audit.units, audit.unseen = read.units, [*audit.unseen, *read.unseen]
-    audit.findings += [finding for unit in audit.units for finding in audit_units.judge(unit)]
+    audit.watched = audit_leakwatch.read_watched(audit.unseen)
+    for unit in audit.units:
+        audit.findings += [*audit_units.judge(unit), *audit_leakwatch.judge(unit, audit.watched)]
     audit.findings += audit_journal.judge(audit_journal.read_journal_state(audit.systemd))
 
 

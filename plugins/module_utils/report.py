@@ -138,8 +138,11 @@ def _host(name: str, returned: Any, moment: Moment, before: _Earlier) -> Json:
 def _service(host: str, service: Mapping[str, Any], findings: Sequence[Json], moment: Moment, before: _Earlier) -> Json:
     own = [finding for finding in findings if finding["subject"] == service["unit"]]
     sample = [moment.seconds, service["memory"], service["restarts"]]
-    history = [*before.history(host, service["unit"]), sample][-MOST_SAMPLES:]
-    return {**service, "worst": worst(own), "history": history}
+    # What a host has seen by itself is denser than one sample for each report; what is older stays as it was.
+    seen = [list(one) for one in service.get("samples") or () if one[0] < moment.seconds]
+    older = [one for one in before.history(host, service["unit"]) if not seen or one[0] < seen[0][0]]
+    told = {key: value for key, value in service.items() if key != "samples"}
+    return {**told, "worst": worst(own), "history": [*older, *seen, sample][-MOST_SAMPLES:]}
 
 
 def _drift(hosts: Iterable[Json]) -> list[Json]:

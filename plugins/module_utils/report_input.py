@@ -57,6 +57,17 @@ def _texts(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(one, str) for pair in value.items() for one in pair)
 
 
+def _sample(value: object) -> bool:
+    """Whether a value is a point in time of a service: seconds, bytes of memory, restarts."""
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and _count(value[0])
+        and _or_null(_count)(value[1])
+        and _count(value[2])
+    )
+
+
 _CANARY = _mapping(
     {
         **dict.fromkeys(("asked", "library", "logger"), _text),
@@ -76,7 +87,7 @@ _SERVICE = _mapping(
         **dict.fromkeys(("age", "memory", "memory_high", "memory_max"), _or_null(_count)),
     },
     # A host that is looked at with an older version of the collection says nothing of it.
-    {"canary": _or_null(_all(_CANARY))},
+    {"canary": _or_null(_all(_CANARY)), "samples": _or_null(_all(_sample))},
 )
 _ENVIRONMENT = _mapping({"virtualenv": _text, "python": _text, "distributions": _texts})
 _FINDING = _mapping(
@@ -113,17 +124,6 @@ def fault_of(result: object) -> str:
 
 def _severity(value: object) -> bool:
     return _text(value) and value in SEVERITIES
-
-
-def _sample(value: object) -> bool:
-    """Whether a value is a point in time of a service: seconds, bytes of memory, restarts."""
-    return (
-        isinstance(value, list)
-        and len(value) == 3
-        and _count(value[0])
-        and _or_null(_count)(value[1])
-        and _count(value[2])
-    )
 
 
 #: A rule that is no more may have found something, too.

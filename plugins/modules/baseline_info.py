@@ -111,6 +111,12 @@ services:
         C(repeated) (levels), and C(units) (what they belong to in the journal).
       type: list
       elements: dict
+    samples:
+      description: >-
+        What the role leakwatch has seen of it, at most 20 points in time with C([seconds since 1970, most bytes of memory, restarts]), the
+        oldest first; empty without it.
+      type: list
+      elements: list
     memory:
       description: Bytes that its control group has, V(null) when that is not known.
       type: int

@@ -87,6 +87,24 @@ def test_memory_and_restarts_are_remembered_from_report_to_report() -> None:
     assert history[0] == [LATER.seconds, 200, 2] and history[-1] == [LATER.seconds, 199 + MOST_SAMPLES, 2]
 
 
+def test_what_a_host_has_seen_by_itself_comes_between_what_is_older_and_now() -> None:
+    before = build({"web": result(services=[service(memory=100, restarts=1)])}, FIRST)
+    samples = [[FIRST.seconds + 60 * one, 110 + one if one else None, 1] for one in range(3)]
+    # A clock that was ahead is no reason for a line that goes back.
+    samples.append([LATER.seconds + 60, 900, 9])
+    report = build({"web": result(services=[service(memory=200, restarts=2, samples=samples)])}, LATER, before)
+    jsonschema.validate(report, SCHEMA)
+    (found,) = report["hosts"][0]["services"]
+    assert found["history"] == [*samples[:3], [LATER.seconds, 200, 2]] and "samples" not in found
+    samples = [[FIRST.seconds + 60, 120, 1]]
+    report = build({"web": result(services=[service(memory=200, restarts=2, samples=samples)])}, LATER, before)
+    assert report["hosts"][0]["services"][0]["history"] == [
+        [FIRST.seconds, 100, 1],
+        *samples,
+        [LATER.seconds, 200, 2],
+    ]
+
+
 @pytest.mark.parametrize("away", [{}, {"web": {"unreachable": True, "msg": "Failed to connect to the host"}}])
 def test_a_host_that_was_missed_once_is_compared_with_what_was_seen_before(away: dict[str, Any]) -> None:
     before = result(finding("SB101"), finding("SB202"), services=[service(memory=100, restarts=1)])
