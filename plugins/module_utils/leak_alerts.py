@@ -6,43 +6,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from .memory_store import Usage
 from .memory_trend import HOUR, Sample, Trend, trend_of
 
 MEMORY, RESTARTS, WORKERS = "memory", "restarts", "workers"
-#: Seconds between two rounds that still count as one after the other: one of them may come late, or be missed.
-_NEXT = 150
+#: Seconds from one round to the next, where nobody says another number.
+INTERVAL = 60.0
+#: So many of them still count as one after the other: one round may come late, or be missed.
+_NEXT = 2.5
+#: A service that is restarted so often within an hour, in other words more slowly than rounds follow each other, is in a loop, too.
+_OFTEN = 6
 #: So many ends of workers in a minute are no recycling of them any more.
 _DEATHS = 5.0
 _MIB = 1024.0**2
 
 
-@dataclass(frozen=True)
-class Alert:
+class Alert(NamedTuple):
     """Something about a unit that is told: its ``kind``, a line for people, and the numbers in it by name."""
 
     unit: str
     kind: str
     text: str
-    numbers: Mapping[str, Union[int, float]] = field(default_factory=dict)
+    numbers: Mapping[str, Union[int, float]]
 
 
-def _last(samples: Sequence[Usage], number: int) -> Sequence[Usage]:
+def _last(samples: Sequence[Usage], number: int, interval: float) -> Sequence[Usage]:
     """Return the last samples, where they follow each other; none otherwise."""
     last = samples[-number:]
-    is_whole = len(last) == number and all(b.moment - a.moment <= _NEXT for a, b in zip(last, last[1:]))
+    is_whole = len(last) == number and all(b.moment - a.moment <= _NEXT * interval for a, b in zip(last, last[1:]))
     return last if is_whole else ()
 
 
-def restarts_again_and_again(samples: Sequence[Usage]) -> Optional[Alert]:
+def restarts_again_and_again(samples: Sequence[Usage], interval: float = INTERVAL) -> Optional[Alert]:
     """Return that systemd has restarted the service since each of the last two samples: with the start limit off it goes on for ever.
 
     Somebody who deploys twice makes no restarts of this kind: ``NRestarts`` counts those that nobody has asked for.
     """
-    last = _last(samples, 3)
+    last = _last(samples, 3, interval)
     grown = [later.restarts - earlier.restarts for earlier, later in zip(last, last[1:])]
     if not grown or min(grown) <= 0:
         return None
@@ -51,9 +53,24 @@ def restarts_again_and_again(samples: Sequence[Usage]) -> Optional[Alert]:
     return Alert(last[-1].unit, RESTARTS, text, {"restarts": number, "seconds": last[-1].moment - last[0].moment})
 
 
-def workers_die(samples: Sequence[Usage]) -> Optional[Alert]:
+def restarts_often(samples: Sequence[Usage]) -> Optional[Alert]:
+    """Return that systemd has restarted the service in many of the samples of the last hour, the last ones included.
+
+    That is a loop in which the service comes further each time than from one sample to the next.
+    """
+    recent = [one for one in samples if one.moment > samples[-1].moment - HOUR]
+    grown = [max(0, later.restarts - earlier.restarts) for earlier, later in zip(recent, recent[1:])]
+    often = sum(map(bool, grown))
+    if often < _OFTEN or not any(grown[-2 * len(grown) // often :]):
+        return None
+    unit, number = recent[-1].unit, sum(grown)
+    text = f"{unit} was restarted {number} times within an hour, and is again and again"
+    return Alert(unit, RESTARTS, text, {"restarts": number, "seconds": round(HOUR)})
+
+
+def workers_die(samples: Sequence[Usage], interval: float = INTERVAL) -> Optional[Alert]:
     """Return that processes of the service end all the time below a main process that goes on, so that systemd sees nothing."""
-    last = _last(samples, 3)
+    last = _last(samples, 3, interval)
     if not last or len({one.run for one in last}) > 1:
         return None
     spans = [(later.moment - earlier.moment, later.deaths) for earlier, later in zip(last, last[1:])]
@@ -73,7 +90,8 @@ def memory_grows(samples: Sequence[Usage], cap: float) -> Optional[Alert]:
         samples: the last ones, of any runs; those of the last run count.
         cap: ``MemoryMax=`` in bytes; 0 for none.
     """
-    run = [one for one in samples if one.run == samples[-1].run]
+    # What has ended, and is not there again yet, has nothing in use.
+    run = [one for one in samples if one.run == samples[-1].run and one.processes]
     # Pages of files come and go as others need them.
     trend = trend_of([Sample(float(one.moment), float(one.anonymous)) for one in run], cap)
     if trend is None:
@@ -95,9 +113,19 @@ def _grown(last: Usage, trend: Trend) -> str:
     return text
 
 
-def alerts_of(samples: Sequence[Usage], cap: float) -> list[Alert]:
-    """Return all that the samples of one service show; the oldest come first."""
+def alerts_of(samples: Sequence[Usage], cap: float, interval: float = INTERVAL) -> list[Alert]:
+    """Return all that the samples of one service show; the oldest come first.
+
+    Args:
+        samples: of the last day, or more.
+        cap: ``MemoryMax=`` in bytes; 0 for none.
+        interval: seconds from one sample to the next.
+    """
     if not samples:
         return []
-    found = (restarts_again_and_again(samples), workers_die(samples), memory_grows(samples, cap))
+    found = (
+        restarts_again_and_again(samples, interval) or restarts_often(samples),
+        workers_die(samples, interval),
+        memory_grows(samples, cap),
+    )
     return [alert for alert in found if alert is not None]

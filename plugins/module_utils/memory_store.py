@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 #: Grows when the tables become others; what an older version has written is then forgotten: it is no more than some days of samples.
-_FORM = 1
+_FORM = 2
 _TABLES = """
 CREATE TABLE service (id INTEGER PRIMARY KEY, unit TEXT NOT NULL UNIQUE);
 CREATE TABLE sample (
@@ -24,6 +24,7 @@ CREATE TABLE sample (
     deaths INTEGER NOT NULL,
     PRIMARY KEY (service, moment)
 ) WITHOUT ROWID;
+CREATE TABLE note (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 """
 #: Seconds that a round waits for another one.
 _PATIENCE = 5.0
@@ -75,23 +76,19 @@ class Store:
         """Close the file."""
         self._connection.close()
 
-    def add(self, usages: Iterable[Usage]) -> None:
-        """Keep the samples of one round, and forget what is beyond the bounds."""
+    def add(self, usages: Iterable[Usage], notes: Optional[Mapping[str, str]] = None) -> None:
+        """Keep the samples of one round, and forget what is beyond the bounds; ``notes`` take the place of those of the same names."""
         rounds = list(usages)
-        if not rounds:
-            return
         with self._transaction():
-            units = [(usage.unit,) for usage in rounds]
-            self._connection.executemany("INSERT OR IGNORE INTO service (unit) VALUES (?)", units)
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO sample SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM service WHERE unit = ?",
-                [(*usage[1:], usage.unit) for usage in rounds],
-            )
-            newest = max(usage.moment for usage in rounds)
-            self._connection.execute("DELETE FROM sample WHERE moment < ?", (newest - self._days * 86400,))
-            self._keep_size(newest)
-            self._connection.execute("DELETE FROM service WHERE id NOT IN (SELECT service FROM sample)")
+            self._connection.executemany("INSERT OR REPLACE INTO note VALUES (?, ?)", (notes or {}).items())
+            if rounds:
+                self._add(rounds)
         self._connection.execute("PRAGMA incremental_vacuum")
+
+    def note(self, name: str) -> str:
+        """Return a note; empty when there is none."""
+        found = self._connection.execute("SELECT text FROM note WHERE name = ?", (name,)).fetchone()
+        return str(found[0]) if found else ""
 
     def units(self) -> list[str]:
         """Return the names of all units that have samples."""
@@ -106,6 +103,20 @@ class Store:
         )
         for row in found:
             yield Usage(unit, *row)
+
+    def _add(self, rounds: Sequence[Usage]) -> None:
+        units = [(usage.unit,) for usage in rounds]
+        self._connection.executemany("INSERT OR IGNORE INTO service (unit) VALUES (?)", units)
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO sample SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM service WHERE unit = ?",
+            [(*usage[1:], usage.unit) for usage in rounds],
+        )
+        newest = max(usage.moment for usage in rounds)
+        # By service, as the key of the table begins with it: otherwise each round would look at all samples.
+        of_each = "DELETE FROM sample WHERE service IN (SELECT id FROM service) AND moment < ?"
+        self._connection.execute(of_each, (newest - self._days * 86400,))
+        self._keep_size(newest)
+        self._connection.execute("DELETE FROM service WHERE NOT EXISTS (SELECT 1 FROM sample WHERE service = id)")
 
     def _one(self, statement: str) -> int:
         (found,) = self._connection.execute(statement).fetchone()
@@ -133,3 +144,20 @@ class Store:
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
+
+
+def peaks_in(path: str) -> tuple[dict[str, tuple[int, int, int]], str]:
+    """Return the most memory that each unit was seen with, in bytes, in how many samples and seconds, and the note ``state``.
+
+    Nothing is written; raises :class:`sqlite3.Error` when there is no file that can be read.
+    """
+    connection = sqlite3.connect(f"file:{path}?mode=ro", timeout=_PATIENCE, uri=True)
+    try:
+        found = connection.execute(
+            "SELECT unit, MAX(used), COUNT(*), MAX(moment) - MIN(moment) FROM sample JOIN service ON id = service WHERE processes GROUP BY unit"
+        )
+        peaks = {unit: (used, number, seconds) for unit, used, number, seconds in found}
+        note = connection.execute("SELECT text FROM note WHERE name = 'state'").fetchone()
+        return peaks, str(note[0]) if note else ""
+    finally:
+        connection.close()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
 from .least_squares import Fit, fitted
@@ -48,8 +47,7 @@ class Sample(NamedTuple):
     used: float
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """So many hours at the end of a run, and what must grow in them: ``least`` is a share of what was in use at their beginning.
 
     ``soon`` are the hours within which the cap must be reached; 0 for whenever that is.
@@ -66,8 +64,7 @@ _LONG = Window(24, 0.02, _GOES_ON)
 _SHORT = Window(4, 0.05, _GOES_ON_SOON, soon=8)
 
 
-@dataclass(frozen=True)
-class Trend:
+class Trend(NamedTuple):
     """A memory that only grows: over which window, its slope with its bounds in bytes a second, and how far the cap is.
 
     ``seconds_to_cap`` is ``None`` without a cap.
