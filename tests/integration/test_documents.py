@@ -114,7 +114,7 @@ def plays_of(document: str) -> list[tuple[str, dict]]:
     return shown
 
 
-GUIDES = ("services", "packages", "journald")
+GUIDES = ("services", "packages", "journald", "leakwatch")
 
 
 @pytest.mark.drawn(4)
@@ -133,7 +133,9 @@ def examples(module: str) -> list[dict]:
 
 
 TASKS = [
-    (module, task) for module in ("systemd_units", "pip_pinned", "journald", "preflight") for task in examples(module)
+    (module, task)
+    for module in ("systemd_units", "pip_pinned", "journald", "preflight", "leakwatch")
+    for task in examples(module)
 ]
 
 

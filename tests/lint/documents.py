@@ -31,6 +31,7 @@ GUIDES = {
     "service": ("docs/services.md", ""),
     "packages": ("docs/packages.md", "pip_pinned"),
     "journald": ("docs/journald.md", "journald"),
+    "leakwatch": ("docs/leakwatch.md", "leakwatch"),
     "audit": ("docs/audit.md", ""),
     "adopt": ("docs/adopt.md", ""),
 }
