@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .audit_model import Finding, Unit
+from .leak_settings import FOUND, STORE
 from .memory_history import Point, read_history
 
-#: Where the sampler keeps its samples, and the note in which it tells what it has found.
-STORE, FOUND = "/var/lib/stability/leakwatch.sqlite", "found"
 #: The rule about each kind of what it finds. A loop of restarts is seen without it.
 _RULES = {"memory": "SB306", "killed": "SB309"}
 

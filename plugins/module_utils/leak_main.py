@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import sys
@@ -17,7 +18,7 @@ from .files import remove_file, write_file
 from .leak_alerts import Alert
 from .leak_commands import CommandFailed, output
 from .leak_round import Moment, Round, look, rows
-from .leak_settings import FILE, JOURNALS, METRICS, STORE, Settings, settings_in
+from .leak_settings import FILE, FOUND, JOURNALS, METRICS, STORE, Settings, settings_in
 from .leak_state import State, state_in
 from .leak_textfile import metrics
 from .memory_store import Store
@@ -104,7 +105,8 @@ class Sampler:
 
     def keep(self) -> None:
         """Keep the samples and what was told."""
-        self.store.add(self.turn.usages, {_STATE: self.state.text})
+        shown = tell.to_show(self.turn.found, self.store.note(FOUND), self.now.seconds)
+        self.store.add(self.turn.usages, {_STATE: self.state.text, FOUND: json.dumps(shown)})
 
     def publish(self) -> None:
         """Write the metrics."""

@@ -12,6 +12,8 @@ FOLDER = "/usr/local/lib/stability/leakwatch"
 FILE = f"{FOLDER}/settings.json"
 #: The samples.
 STORE = "/var/lib/stability/leakwatch.sqlite"
+#: The note in it in which is told what was found.
+FOUND = "found"
 #: The name of the metrics in the folder of the textfile collector.
 METRICS = "stability_leakwatch.prom"
 #: What has a name like this belongs to SQLite; it is there while something is written, and after somebody was killed at that.

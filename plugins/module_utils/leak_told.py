@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 
 from .leak_alerts import RESTARTS, Alert
+from .leak_kills import KILLED
 from .memory_trend import HOUR
 
 #: Seconds after which a finding that is still there is told again, and after which one that was not seen any more is forgotten.
 AGAIN, FORGOTTEN = 6 * HOUR, HOUR
 #: An alert unit is started once in so many seconds at most.
 PAUSE = HOUR
+#: Seconds for which those who look on are told that a service was killed; all else they are told while it is there.
+SHOWN = 24 * HOUR
 Told = dict[str, tuple[str, int, int]]
+#: What those who look on are told: unit, kind, run, when it was seen last, and a line for people.
+Shown = list[tuple[str, str, str, int, str]]
 
 
 def key_of(unit: str, kind: str) -> str:
@@ -42,6 +48,17 @@ def to_tell(
             news.append(alert)
         kept[key] = (run, now if is_new else at, now)
     return news, kept
+
+
+def to_show(found: Iterable[tuple[Alert, str]], before: str, now: int) -> Shown:
+    """Return what those who look on are told now; ``before`` is what they were told, as JSON."""
+    shown = [(alert.unit, alert.kind, run, now, alert.text) for alert, run in found]
+    again = {(unit, kind) for unit, kind, *_rest in shown}
+    return shown + [
+        (unit, kind, run, seen, text)
+        for unit, kind, run, seen, text in json.loads(before or "[]")
+        if kind == KILLED and (unit, kind) not in again and now - seen <= SHOWN
+    ]
 
 
 def alert_unit_for(alert_unit: str, unit: str) -> str:

@@ -26,6 +26,16 @@ class Proposal(NamedTuple):
     hours: float
     memory_max: str
 
+    @property
+    def text(self) -> str:
+        """It in a line."""
+        seen = f"{self.unit} had at most {self.peak / _MIB:.0f} MiB in {self.hours:g} hours and has no memory_max"
+        return f"{seen}; {self.memory_max} would have been enough"
+
+    def result(self) -> dict[str, object]:
+        """Return it as a module's result has it."""
+        return {**self._asdict(), "text": self.text}
+
 
 def cap_for(peak: int) -> str:
     """Return the cap for a service that was seen with ``peak`` bytes at most."""

@@ -119,7 +119,9 @@ proposed:
     memory_max:
       description: That, and a quarter more, in whole 16 MiB.
       type: str
-  sample: [{unit: api.service, peak: 220200960, hours: 30.2, memory_max: 272M}]
+    text:
+      description: All of that in a line.
+      type: str
 """
 
 from contextlib import nullcontext
@@ -144,7 +146,7 @@ def set_up(module):
                 leakwatch_run.forget()
     for warning in prepared.warnings:
         module.warn(warning)
-    result = {**leakwatch_run.describe(prepared.plan), "proposed": [one._asdict() for one in prepared.proposed]}
+    result = {**leakwatch_run.describe(prepared.plan), "proposed": [one.result() for one in prepared.proposed]}
     return {**result, "diff": leakwatch_run.diff(prepared.plan)} if module._diff else result
 
 

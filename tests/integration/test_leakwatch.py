@@ -109,6 +109,14 @@ def metrics(host, unit):
     }
 
 
+def audited(host, unit):
+    """Return what the audit says of a unit: the ids that only the samples can show, and how it was over the last hours."""
+    result = host.module("baseline_info", {"services": []}, check=True)
+    seen = [one["id"] for one in result["findings"] if one["subject"] == unit and one["id"] in ("SB306", "SB309")]
+    (listed,) = (one for one in result["services"] if one["unit"] == unit)
+    return seen, listed["samples"]
+
+
 def rounds(host):
     """Return how many rounds there were."""
     ask = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('select count(distinct moment) from sample').fetchone()[0])"
@@ -216,6 +224,10 @@ def test_memory_that_only_grows_is_told_with_the_time_to_its_cap(watched):
         told(host, "leak-rests.service") == []
         and metrics(host, "leak-rests.service")["memory_slope_bytes_per_second"] == 0
     )
+    found, samples = audited(host, unit)
+    assert found == ["SB306"] and len(samples) == 20
+    assert samples[-1][0] - samples[0][0] > 24 * 3600 and samples[0][1] < samples[-1][1]
+    assert audited(host, "leak-rests.service")[0] == []
     gone(host, "leak-grows", "leak-rests")
 
 
@@ -239,6 +251,7 @@ def test_a_service_that_was_killed_for_its_memory_comes_back_and_is_told_so(watc
     assert ("STABILITY_PROBABLE" in record) is not is_unified
     assert ("out of memory" in record["MESSAGE"]) is is_unified and "MemoryMax= is 48 MiB" in record["MESSAGE"]
     assert int(record["STABILITY_CAP"]) == 48 * 2**20 and int(record["STABILITY_PEAK"]) > 43 * 2**20
+    assert audited(host, unit)[0] == ["SB309"]
     gone(host, "leak-fills")
 
 
@@ -320,7 +333,7 @@ def test_the_role_makes_one_call_and_proposes_a_cap(watched):
         task["result"].get("changed") for task in run.tasks if task["action"] == "stability.baseline.leakwatch"
     ] == [False]
     assert re.search(
-        r"leak-bare.service had at most [67]\d MiB in 27.0 hours and has no memory_max; (80|96)M would", run.output
+        r"leak-bare.service had at most [67]\d MiB in 27 hours and has no memory_max; (80|96)M would", run.output
     )
     assert properties(host, unit, "MemoryMax") == ["infinity"]
     bad = host.playbook(

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils.audit_leakwatch import (
-    FOUND,
     Watched,
     judge,
     read_watched,
 )
 from ansible_collections.stability.baseline.plugins.module_utils.audit_model import Unit
+from ansible_collections.stability.baseline.plugins.module_utils.leak_settings import FOUND
 from ansible_collections.stability.baseline.plugins.module_utils.memory_history import MOST_POINTS, Point
 from ansible_collections.stability.baseline.plugins.module_utils.memory_store import Store, Usage
 

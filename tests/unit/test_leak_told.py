@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.leak_textfile i
 from ansible_collections.stability.baseline.plugins.module_utils.leak_told import (
     Told,
     alert_unit_for,
+    to_show,
     to_start,
     to_tell,
 )
@@ -67,6 +69,20 @@ def test_a_finding_is_told_once_and_again_after_hours(
 def test_kinds_and_units_are_told_apart() -> None:
     news, told = to_tell([(alert("memory"), "r"), (alert("workers"), "r"), (alert("memory", "b.service"), "r")], {}, 5)
     assert len(news) == 3 and set(told) == {"a.service memory", "a.service workers", "b.service memory"}
+
+
+def test_those_who_look_on_see_what_is_there_and_kills_for_a_day() -> None:
+    shown = to_show([(alert("killed"), "r1"), (alert("memory"), "r2")], "", 10)
+    assert shown == [
+        ("a.service", "killed", "r1", 10, "a.service killed"),
+        ("a.service", "memory", "r2", 10, "a.service memory"),
+    ]
+    # Growth is found again in each round while it goes on.
+    later = to_show([(alert("killed", "b.service"), "r3")], json.dumps(shown), 10 + 24 * HOUR)
+    assert [(unit, kind) for unit, kind, *_rest in later] == [("b.service", "killed"), ("a.service", "killed")]
+    assert to_show([(alert("killed"), "r4")], json.dumps(later), 20)[0][2] == "r4"
+    assert len(to_show([(alert("killed"), "r4")], json.dumps(later), 20)) == 2
+    assert to_show([], json.dumps(shown), 11 + 24 * HOUR) == []
 
 
 def test_an_alert_unit_is_started_once_an_hour() -> None:

@@ -175,6 +175,8 @@ def test_caps_are_proposed_for_what_was_seen_for_long_and_has_none(tmp_path: Pat
     units = {unit: Watched(found) for unit, found in {**facts, "new": Facts("active")}.items()}
     store.add([], {"state": State(0, units, {}, {}, (), ()).text})
     assert proposals(path) == [Proposal("bare", 120 * MIB, 2.0, "160M")]
+    expected = "bare had at most 120 MiB in 2 hours and has no memory_max; 160M would have been enough"
+    assert proposals(path)[0].result()["text"] == expected
     store.close()
     Path(path).write_text("this is no database, and long enough to be seen as none" * 20)
     assert proposals(path) == []
