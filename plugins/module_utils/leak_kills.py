@@ -111,9 +111,11 @@ def ended_by_memory(ended: Run, records: Optional[dict[str, int]]) -> Optional[A
     """
     unit = ended.unit
     if records is not None and ended.run in records:
-        peak = max(ended.peak, records[ended.run])
-        text = f"{unit} was killed by the kernel, out of memory{_bounds(peak, ended.cap)}; it was restarted"
-        return Alert(unit, KILLED, text, _numbers(peak, ended.cap))
+        # What was sampled before that may be far from it; systemd tells the peak since 255, and the kernel only while it runs.
+        peak = records[ended.run]
+        sampled = "" if peak else f"; {ended.used / _MIB:.0f} MiB in its last sample"
+        text = f"{unit} was killed by the kernel, out of memory{_bounds(peak, ended.cap)}{sampled}; it was restarted"
+        return Alert(unit, KILLED, text, {**({} if peak else {"bytes": ended.used}), **_numbers(peak, ended.cap)})
     if ended.is_unified or not ended.cap or ended.used < _PROBABLE * ended.cap:
         return None
     text = (

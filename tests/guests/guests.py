@@ -21,19 +21,18 @@ from pathlib import Path
 
 from common import HostsError, cache, locked, podman, progress
 from images import CONTAINED, ensure_image, image_tag
-from releases import DEFAULT_RELEASE, RELEASES
+from releases import RELEASES
 from testhosts import SSH_OPTIONS, ssh_key
 
-RELEASE = RELEASES[DEFAULT_RELEASE]
+#: Its systemd tells the peak of what has ended.
+RELEASE = RELEASES["trixie"]
 PROGRAMS = ("qemu-system-x86_64", "cpio", "mmdebstrap")
 #: The cloud kernel has what a virtual machine needs, and little else.
 KERNEL_PACKAGES = "kmod,linux-image-cloud-amd64"
 #: What is taken out of them: the kernel, the modules of the network, and what loads these.
 MEMBERS = (
-    *("./boot/vmlinuz-*", "./bin/kmod", "./sbin/depmod", "./sbin/modprobe"),
-    *("./lib/modules/*/modules.*", "./lib/modules/*/kernel/drivers/virtio/*"),
-    *("./lib/modules/*/kernel/drivers/net/virtio_net.ko", "./lib/modules/*/kernel/drivers/net/net_failover.ko"),
-    "./lib/modules/*/kernel/net/core/failover.ko",
+    *("*/vmlinuz-*", "*bin/kmod", "*bin/depmod", "*bin/modprobe", "*/lib/modules/*/modules.*"),
+    *("*/kernel/drivers/virtio/*", "*/virtio_net.ko*", "*/net_failover.ko*", "*/kernel/net/core/failover.ko*"),
 )
 #: The addresses are those of qemu's own network.
 INIT = """\

@@ -10,6 +10,7 @@ import os
 import subprocess
 
 import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.leak_journal import WARNING_ID
 
 from guests import Guest
 from remote import ANSIBLE_PLAYBOOK, COLLECTIONS
@@ -40,10 +41,21 @@ SERVICES = [
 ]
 
 
-def apply(guest, folder, **variables):
-    inventory = folder / "inventory"
+ROLE = """
+- hosts: all
+  gather_facts: false
+  roles:
+    - role: stability.baseline.leakwatch
+"""
+
+
+def play(guest, folder, playbook, **variables):
+    inventory, written = folder / "inventory", folder / "playbook.yml"
     inventory.write_text(guest.inventory)
-    command = [ANSIBLE_PLAYBOOK, "-i", inventory, "stability.baseline.apply", "--extra-vars", json.dumps(variables)]
+    if "\n" in playbook:
+        written.write_text(playbook)
+        playbook = written
+    command = [ANSIBLE_PLAYBOOK, "-i", inventory, playbook, "--extra-vars", json.dumps(variables)]
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "1"}
     done = subprocess.run(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -57,7 +69,9 @@ def guest(tmp_path_factory):
     found = Guest(folder / "console")
     try:
         # settle_sec is shorter than the hog lives, since the machine is slow.
-        apply(found, folder, stability_services=[{**one, "settle_sec": "1s"} for one in SERVICES])
+        services = [{**one, "settle_sec": "1s"} for one in SERVICES]
+        play(found, folder, "stability.baseline.apply", stability_services=services)
+        play(found, folder, ROLE, stability_services=services, stability_leakwatch_interval="5s")
         yield found
     finally:
         found.down()
@@ -99,3 +113,19 @@ def test_a_service_above_memory_high_stands_still_and_is_not_restarted(guest):
     assert int(counters["high"]) > 0 and counters["oom_kill"] == "0"
     assert show(guest, "held", "ActiveState") == "active" and show(guest, "held", "NRestarts") == "0"
     assert "done" not in guest.check("journalctl -u held -o cat --no-pager")
+
+
+def test_it_is_told_with_the_peak_that_memory_was_the_reason(guest, tmp_path):
+    def told():
+        matches = f"MESSAGE_ID={WARNING_ID} STABILITY_UNIT=hog.service STABILITY_KIND=killed"
+        return [json.loads(line) for line in guest.check(f"journalctl -q -o json {matches}").splitlines()]
+
+    wait_for(told, 120)
+    record = told()[0]
+    assert "out of memory" in record["MESSAGE"] and "STABILITY_PROBABLE" not in record
+    assert 64 * MIB < int(record["STABILITY_PEAK"]) <= int(record["STABILITY_CAP"]) == 96 * MIB
+    play(guest, tmp_path, "stability.baseline.audit", stability_report_dir=str(tmp_path))
+    (host,) = json.loads((tmp_path / "report.json").read_text())["hosts"]
+    found = {(one["id"], one["subject"]): one["seen"] for one in host["findings"]}
+    assert "out of memory" in found["SB309", "hog.service"] and ("SB305", "held.service") in found
+    assert not [one for one in found if one[1] == "calm.service"]

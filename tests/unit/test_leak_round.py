@@ -146,6 +146,12 @@ def test_what_systemd_has_told_of_memory() -> None:
             {"aa": 64 * MIB},
             "a.service was killed by the kernel, out of memory (at most 64 MiB in use, MemoryMax= is 64 MiB); it was restarted",
         ),
+        # An older systemd does not tell the peak.
+        (
+            Run("a.service", "aa", 10 * MIB, 50 * MIB, 64 * MIB, True),
+            {"aa": 0},
+            "a.service was killed by the kernel, out of memory (MemoryMax= is 64 MiB); 10 MiB in its last sample; it was restarted",
+        ),
         (Run("a.service", "bb", 63 * MIB, 63 * MIB, 64 * MIB, True), {"aa": 0}, ""),
         (
             Run("a.service", "bb", 58 * MIB, 60 * MIB, 64 * MIB, False),
