@@ -8,13 +8,12 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from .audit_rules import BY_ID, SEVERITIES
+from .report_comparison import Earlier
 from .report_input import fault_of, flaws_of
 
 KIND = "stability.baseline.report"
@@ -22,14 +21,7 @@ KIND = "stability.baseline.report"
 VERSION = 1
 #: So many points in time are kept of the memory and the restarts of a service.
 MOST_SAMPLES = 30
-#: So many reports running keep what is known of a host that none of them could look at: it may be gone for good.
-MOST_MISSED = 30
-#: What changes in a finding from one look to the next although it is the same one.
-#: Numbers by themselves: those of names, such as that of lib2, belong to these.
-_NUMBERS = re.compile(r"(?<![\w.-])\d+(?:\.\d+)*(?![\w-])")
 _RULE_KEYS = ("severity", "title", "reason", "evidence", "remedy", "waive")
-#: What a later report must know of a finding to compare its own with it.
-_FINDING_KEYS = ("id", "severity", "subject", "title", "seen")
 
 Json = dict[str, Any]
 
@@ -63,7 +55,7 @@ def build(results: Mapping[str, Any], moment: Moment, earlier: Optional[Json] = 
 
     ``earlier`` is a report to compare with, as :func:`check_report` returns it.
     """
-    before = _Earlier(earlier)
+    before = Earlier(earlier)
     hosts = sorted((_host(name, result, moment, before) for name, result in results.items()), key=_pain)
     findings = [finding for host in hosts for finding in host["findings"]]
     found_rules = sorted({finding["id"] for finding in findings})
@@ -114,7 +106,7 @@ def _pain(host: Json) -> tuple[Any, ...]:
     return (host["audited"], *(-host["counts"][severity] for severity in SEVERITIES), host["host"])
 
 
-def _host(name: str, returned: Any, moment: Moment, before: _Earlier) -> Json:
+def _host(name: str, returned: Any, moment: Moment, before: Earlier) -> Json:
     problem = fault_of(returned)
     result: Mapping[str, Any] = {} if problem else returned
     findings = before.judged(name, result.get("findings", []))
@@ -135,14 +127,15 @@ def _host(name: str, returned: Any, moment: Moment, before: _Earlier) -> Json:
     }
 
 
-def _service(host: str, service: Mapping[str, Any], findings: Sequence[Json], moment: Moment, before: _Earlier) -> Json:
+def _service(host: str, service: Mapping[str, Any], findings: Sequence[Json], moment: Moment, before: Earlier) -> Json:
     own = [finding for finding in findings if finding["subject"] == service["unit"]]
     sample = [moment.seconds, service["memory"], service["restarts"]]
     # What a host has seen by itself is denser than one sample for each report; what is older stays as it was.
     seen = [list(one) for one in service.get("samples") or () if one[0] < moment.seconds]
     older = [one for one in before.history(host, service["unit"]) if not seen or one[0] < seen[0][0]]
     told = {key: value for key, value in service.items() if key != "samples"}
-    return {**told, "worst": worst(own), "history": [*older, *seen, sample][-MOST_SAMPLES:]}
+    known = {"sampled": bool(service.get("samples")), "worst": worst(own)}
+    return {**told, **known, "history": [*older, *seen, sample][-MOST_SAMPLES:]}
 
 
 def _drift(hosts: Iterable[Json]) -> list[Json]:
@@ -158,90 +151,3 @@ def _drift(hosts: Iterable[Json]) -> list[Json]:
         for (path, project), versions in sorted(found.items())
         if len(versions) > 1
     ]
-
-
-class _Earlier:
-    """An earlier report, as far as the new one is compared with it.
-
-    A host that it could not look at is in it as it was seen before that.
-    """
-
-    def __init__(self, report: Optional[Json]) -> None:
-        self.report = report
-        self._seen = _seen(report) if report else []
-        self._findings = {
-            _key(one["host"], finding): (one["host"], finding) for one in self._seen for finding in one["findings"]
-        }
-        self._history: dict[tuple[str, str], list[list[Any]]] = {
-            (one["host"], service["unit"]): service["history"] for one in self._seen for service in one["services"]
-        }
-
-    def missed(self, hosts: Iterable[Json]) -> list[Json]:
-        """Return what is known of each host that was seen before and could not be looked at this time, or was left out."""
-        looked_at = {host["host"] for host in hosts if host["audited"]}
-        away = [{**one, "reports": one["reports"] + 1} for one in self._seen if one["host"] not in looked_at]
-        return [one for one in away if one["reports"] <= MOST_MISSED]
-
-    def history(self, host: str, unit: str) -> list[list[Any]]:
-        """Return the samples of a service."""
-        return self._history.get((host, unit), [])
-
-    def judged(self, host: str, findings: Sequence[Mapping[str, Any]]) -> list[Json]:
-        """Return findings that say whether they are ``new`` or ``known``; neither when waived, or nothing was there before."""
-        changed = self._changed(host, findings)
-        found = []
-        for finding in findings:
-            is_known = _key(host, finding) in self._findings or (finding["id"], finding["subject"]) in changed
-            status = "known" if is_known else "new"
-            found.append({**finding, "status": status if self.report and not finding["waived"] else None})
-        return found
-
-    def _changed(self, host: str, findings: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
-        """Return rule and subject of findings that say something else than before, such as a list that has grown: they are one each."""
-        there = {_key(host, finding): (finding["id"], finding["subject"]) for finding in findings}
-        before = {key: (one["id"], one["subject"]) for key, (place, one) in self._findings.items() if place == host}
-        come = Counter(about for key, about in there.items() if key not in before)
-        gone = Counter(about for key, about in before.items() if key not in there)
-        return {about for about, number in come.items() if number == gone[about] == 1}
-
-    def compared(self, hosts: Iterable[Json]) -> Optional[Json]:
-        """Return what became of the earlier findings on hosts that could be looked at this time."""
-        if self.report is None:
-            return None
-        looked_at = {host["host"]: host for host in hosts if host["audited"]}
-        current = [(host["host"], finding) for host in looked_at.values() for finding in host["findings"]]
-        there = {_key(host, finding) for host, finding in current}
-        changed = {name: self._changed(name, host["findings"]) for name, host in looked_at.items()}
-        open_findings = [finding for _host, finding in current if not finding["waived"]]
-        return {
-            "with": self.report["created"],
-            "new": sum(finding["status"] == "new" for finding in open_findings),
-            "known": sum(finding["status"] == "known" for finding in open_findings),
-            "fixed": [
-                {"host": host, **{name: finding[name] for name in _FINDING_KEYS}}
-                for key, (host, finding) in self._findings.items()
-                if host in looked_at and key not in there and (finding["id"], finding["subject"]) not in changed[host]
-            ],
-        }
-
-
-def _seen(report: Json) -> list[Json]:
-    """Return what a report knows of each host that it has looked at, and after that of those that it has missed."""
-    looked_at = [
-        {
-            "host": host["host"],
-            "seen": report["created"],
-            "reports": 0,
-            "findings": [
-                {name: finding[name] for name in _FINDING_KEYS} for finding in host["findings"] if not finding["waived"]
-            ],
-            "services": [{"unit": one["unit"], "history": one["history"]} for one in host["services"]],
-        }
-        for host in report["hosts"]
-        if host["audited"]
-    ]
-    return [*looked_at, *report.get("missed", [])]
-
-
-def _key(host: str, finding: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    return host, finding["id"], finding["subject"], _NUMBERS.sub("#", finding["seen"])

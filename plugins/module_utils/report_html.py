@@ -113,16 +113,24 @@ def _compared(compared: Optional[Json]) -> Iterator[str]:
     if compared is None:
         yield "<p class=note>There was no earlier report to compare with.</p>"
         return
-    fixed = compared["fixed"]
+    fixed, unseen = compared["fixed"], compared["unseen"]
     yield f"<p class=since>Since the report of {_time(compared['with'])}: <strong>{compared['new']} new</strong>, "
-    yield f"<strong>{len(fixed)} fixed</strong>, {compared['known']} still there.</p>"
-    if not fixed:
+    left = f", <strong>{len(unseen)} not seen this time</strong>" if unseen else ""
+    yield f"<strong>{len(fixed)} fixed</strong>, {compared['known']} still there{left}.</p>"
+    yield from _former("fixed", "fixed", fixed)
+    yield from _former("unseen", "not seen this time", unseen)
+
+
+def _former(name: str, what: str, findings: Sequence[Json]) -> Iterator[str]:
+    """Yield findings of the earlier report, each with why it could not be judged."""
+    if not findings:
         return
-    unfolded = " open" if len(fixed) <= _FOLDED else ""
-    yield f"<details class=box id=fixed{unfolded}><summary>{_number(len(fixed), 'finding')} fixed</summary><ul>"
-    for one in fixed:
+    unfolded = " open" if len(findings) <= _FOLDED else ""
+    yield f"<details class=box id={name}{unfolded}><summary>{_number(len(findings), 'finding')} {what}</summary><ul>"
+    for one in findings:
+        why = f": {shown(one['why'])}" if "why" in one else ""
         yield f"<li>{_badge(one['severity'], one['id'])} {shown(one['title'])}: <strong>{shown(one['host'])}"
-        yield f"</strong> <code>{shown(one['subject'])}</code> <span class=note>{shown(one['seen'])}</span></li>"
+        yield f"</strong> <code>{shown(one['subject'])}</code> <span class=note>{shown(one['seen'])}</span>{why}</li>"
     yield "</ul></details>"
 
 

@@ -15,10 +15,19 @@ from typing import Any
 from .audit_rules import BY_ID, SEVERITIES
 
 Check = Callable[[Any], bool]
+#: No number of a host is greater: what the kernel takes for no limit is left out.
+_MOST = 2**64
 
 
 def _text(value: object) -> bool:
-    return isinstance(value, str)
+    """Whether a value is text that a file can hold: half of a surrogate pair is none."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _flag(value: object) -> bool:
@@ -26,7 +35,7 @@ def _flag(value: object) -> bool:
 
 
 def _count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
 
 
 def _or_null(check: Check) -> Check:
@@ -129,6 +138,9 @@ def _severity(value: object) -> bool:
 #: A rule that is no more may have found something, too.
 _KNOWN = {**dict.fromkeys(("id", "subject", "title", "seen"), _text), "severity": _severity}
 _KNOWN_SERVICE = {"unit": _text, "history": _all(_sample)}
+_UNSEEN = _mapping({"host": _text, **_KNOWN, "why": _text, "reports": _count})
+#: The first report is compared with none, and one of before there was that list has none.
+_may_compare = _or_null(lambda value: isinstance(value, Mapping) and _all(_UNSEEN)(value.get("unseen", [])))
 #: What an earlier report must have so that another one can be compared with it; what was missed is handed on as it is.
 _EARLIER: Mapping[str, Check] = {
     "created": _text,
@@ -157,4 +169,5 @@ _EARLIER: Mapping[str, Check] = {
 
 def flaws_of(report: Mapping[str, Any]) -> list[str]:
     """Return the names of what is missing or something else in an earlier report, of all that a comparison reads."""
-    return [name for name, check in _EARLIER.items() if name not in report or not check(report[name])]
+    flaws = [name for name, check in _EARLIER.items() if name not in report or not check(report[name])]
+    return flaws if _may_compare(report.get("compared")) else [*flaws, "compared"]

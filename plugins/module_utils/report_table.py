@@ -81,7 +81,8 @@ def _end(report: Mapping[str, Any]) -> list[str]:
         f"{number_of(summary['error'], 'error')}, {number_of(summary['warning'], 'warning')}, {summary['info']} to know{waived}"
     ]
     if compared:
+        unseen = f", {len(compared['unseen'])} not seen this time" if compared["unseen"] else ""
         lines.append(
-            f"Since {compared['with']}: {compared['new']} new, {len(compared['fixed'])} fixed, {compared['known']} still there"
+            f"Since {compared['with']}: {compared['new']} new, {len(compared['fixed'])} fixed, {compared['known']} still there{unseen}"
         )
     return lines

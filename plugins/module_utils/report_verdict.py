@@ -55,7 +55,7 @@ def _listed(hosts: Sequence[str]) -> str:
 def statistics(report: Mapping[str, Any], files: Sequence[str]) -> dict[str, Any]:
     """Return what is set as statistics of the run, for what comes after it (a workflow, a pipeline)."""
     compared = report["compared"]
-    since = {"new": compared["new"], "fixed": len(compared["fixed"])} if compared else {}
+    since = {"new": compared["new"], **{key: len(compared[key]) for key in ("fixed", "unseen")}} if compared else {}
     return {
         **report["summary"],
         **since,

@@ -13,12 +13,12 @@ from typing import Any
 import jsonschema
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils.report import (
-    MOST_MISSED,
     MOST_SAMPLES,
     NoReport,
     build,
     check_report,
 )
+from ansible_collections.stability.baseline.plugins.module_utils.report_comparison import MOST_MISSED
 from report_data import FIRST, LATER, RESULTS, environment, finding, records, result, service
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text(encoding="utf-8"))
@@ -121,22 +121,92 @@ def test_a_host_that_was_missed_once_is_compared_with_what_was_seen_before(away:
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "status", "fixed"),
+    ("rule", "before", "now", "status", "fixed"),
     [
-        (["a==1, b==1"], ["a==1, b==1, c==1"], ["known"], []),
-        (["requires lib2"], ["requires lib3"], ["known"], []),
-        (["requires lib2", "requires lib3"], ["requires lib3"], ["known"], ["requires lib2"]),
-        (["one"], ["two", "three"], ["new", "new"], ["one"]),
-        ([], ["one"], ["new"], []),
+        ("SB403", ["a==1, b==1"], ["a==1, b==1, c==1"], ["known"], []),
+        ("SB401", ["requires lib2"], ["requires lib3"], ["new"], ["requires lib2"]),
+        ("SB401", ["requires lib2", "requires lib3"], ["requires lib3"], ["known"], ["requires lib2"]),
+        ("SB401", ["one"], ["two", "three"], ["new", "new"], ["one"]),
+        ("SB401", [], ["one"], ["new"], []),
+        # One error is mended, and another one of the same kind has come.
+        ("SB404", ["flask is 3.0.0, and 3.1.0 is pinned"], ["django is 4.2, and 5.1 is pinned"], ["new"],
+         ["flask is 3.0.0, and 3.1.0 is pinned"]),
+        ("SB404", ["flask is 3.0.0, and 3.1.0 is pinned"], ["flask is 3.0.1, and 3.1.0 is pinned"], ["known"], []),
+        ("SB402", ["flask 3.0.3: app.py"], ["django 5.1: urls.py"], ["new"], ["flask 3.0.3: app.py"]),
+        ("SB406", ["a.py:3: os.gone"], ["b.py:7: sys.gone"], ["new"], ["a.py:3: os.gone"]),
     ],
-)
-def test_what_says_something_else_than_before_is_neither_new_nor_fixed(
-    before: list[str], now: list[str], status: list[str], fixed: list[str]
+)  # fmt: skip
+def test_what_says_something_else_than_before(
+    rule: str, before: list[str], now: list[str], status: list[str], fixed: list[str]
 ) -> None:
-    earlier = build({"web": result(*(finding("SB401", "/v", seen) for seen in before))}, FIRST)
-    report = build({"web": result(*(finding("SB401", "/v", seen) for seen in now))}, LATER, earlier)
+    earlier = build({"web": result(*(finding(rule, "/opt/api/venv", seen) for seen in before))}, FIRST)
+    report = build({"web": result(*(finding(rule, "/opt/api/venv", seen) for seen in now))}, LATER, earlier)
     assert [one["status"] for one in host_of(report, "web")["findings"]] == status
     assert [one["seen"] for one in report["compared"]["fixed"]] == fixed
+
+
+POINT = [[FIRST.seconds, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "subject", "before", "now", "why"),
+    [
+        ("SB208", "api.service", {"services": [service(canary=[])]}, {},
+         "it was not asked to make records (stability_audit_live)"),
+        ("SB208", "api.service", {"services": [service(canary=[])]}, {"services": [service(canary=[])]}, ""),
+        ("SB202", "api.service", {}, {"root": False}, "the host was looked at without root"),
+        ("SB202", "api.service", {"root": False}, {"root": False}, ""),
+        ("SB202", "api.service", {"root": False},
+         {"root": False, "unseen": ["the process of api.service (more rights are needed)"]},
+         "not seen: the process of api.service (more rights are needed)"),
+        ("SB101", "api.service", {}, {"unseen": ["the process of api.service (more rights are needed)"]}, ""),
+        ("SB202", "api.service", {}, {"unseen": ["the process of my-api.service (gone)"]}, ""),
+        ("SB401", "/opt/api/venv", {}, {"environments": [], "unseen": ["/opt/api/venv (it is no virtual environment)"]},
+         "not seen: /opt/api/venv (it is no virtual environment)"),
+        ("SB101", "api.service", {}, {"services": []}, "it is not there any more, or no list names it"),
+        ("SB401", "/opt/api/venv", {}, {"environments": []}, "it is not there any more, or no list names it"),
+        ("SB101", "api.service", {}, {"services": [], "systemd": None}, "systemd could not be asked"),
+        ("SB106", "api.service", {}, {"unseen": ["restarts, and messages that were dropped (the journal may not be read)"]},
+         "not seen: restarts, and messages that were dropped (the journal may not be read)"),
+        ("SB306", "api.service", {"services": [service(samples=POINT)]}, {}, "leakwatch has no samples of it"),
+        ("SB306", "api.service", {"services": [service(samples=POINT)]}, {"services": [service(samples=POINT)]}, ""),
+        ("SB001", "SB101 api.service", {}, {}, ""),
+    ],
+)  # fmt: skip
+def test_only_what_was_judged_is_fixed(
+    rule: str, subject: str, before: dict[str, Any], now: dict[str, Any], why: str
+) -> None:
+    earlier = build({"web": result(finding(rule, subject), **before)}, FIRST)
+    report = build({"web": result(**now)}, LATER, check_report(json.loads(json.dumps(earlier))))
+    jsonschema.validate(report, SCHEMA)
+    assert [one["why"] for one in report["compared"]["unseen"]] == [why] * bool(why)
+    assert [one["id"] for one in report["compared"]["fixed"]] == [rule] * (not why)
+
+
+def test_what_could_not_be_judged_for_a_while_is_known_when_it_is_seen_again() -> None:
+    report = build({"web": result(finding("SB202"))}, FIRST)
+    for number in (1, 2):
+        report = build({"web": result(root=False)}, LATER, check_report(report))
+        assert [one["reports"] for one in report["compared"]["unseen"]] == [number]
+    # Then the host is away once.
+    report = build({}, LATER, check_report(report))
+    jsonschema.validate(report, SCHEMA)
+    report = build({"web": result(finding("SB202"))}, LATER, check_report(report))
+    assert host_of(report, "web")["findings"][0]["status"] == "known"
+
+
+def test_what_nobody_can_judge_any_more_is_forgotten() -> None:
+    report = build({"web": result(finding("SB208"), services=[service(canary=[])])}, FIRST)
+    for number in range(1, MOST_MISSED + 1):
+        report = build({"web": result()}, LATER, report)
+        assert [one["reports"] for one in report["compared"]["unseen"]] == [number]
+    assert build({"web": result()}, LATER, report)["compared"]["unseen"] == []
+    # What was taken away is told once.
+    report = build({"web": result(finding("SB101"))}, FIRST)
+    report = build({"web": result(services=[])}, LATER, report)
+    assert len(report["compared"]["unseen"]) == 1
+    report = build({"web": result(services=[])}, LATER, report)
+    assert report["compared"]["unseen"] == report["compared"]["fixed"] == []
 
 
 def test_a_host_that_is_gone_for_good_is_forgotten() -> None:

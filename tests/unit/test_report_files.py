@@ -43,6 +43,19 @@ def test_what_was_written_is_found_again(tmp_path: Path) -> None:
         ),
         (json.dumps({**REPORT, "hosts": [{}]}), "it is no whole report, look at hosts"),
         (json.dumps({**REPORT, "missed": [{}]}), "it is no whole report, look at missed"),
+        (json.dumps({**REPORT, "created": "\ud800"}), "it is no whole report, look at created"),
+        (
+            json.dumps(
+                {
+                    **REPORT,
+                    "hosts": [
+                        {**REPORT["hosts"][0], "services": [{"unit": "a.service", "history": [[10**400, 1, 1]]}]}
+                    ],
+                }
+            ),
+            "it is no whole report, look at hosts",
+        ),
+        (json.dumps({**REPORT, "compared": {"unseen": [{}]}}), "it is no whole report, look at compared"),
         ("[" * 100_000, "it is no JSON"),
     ],
 )

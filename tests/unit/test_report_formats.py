@@ -202,7 +202,7 @@ def test_what_is_handed_on() -> None:
     handed = statistics(REPORT, ["/tmp/report.html"])
     assert handed == {
         **REPORT["summary"],
-        **{"new": 3, "fixed": 1},
+        **{"new": 3, "fixed": 1, "unseen": 0},
         "files": ["/tmp/report.html"],
         "bad_hosts": ["gone", "web"],
     }
