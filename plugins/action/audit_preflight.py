@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.stability.baseline.plugins.module_utils.audit_input import check_input
+from ansible_collections.stability.baseline.plugins.module_utils.audit_input import Input, check_input
 from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
 
 
@@ -18,14 +19,17 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _requires_connection = False
-    _VALID_ARGS = frozenset(("services", "environments", "waivers"))
+    _VALID_ARGS = frozenset(("services", "environments", "waivers", "fail_on", "compare_with"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return an unchanged result, or fail with every problem in one message."""
         result = super().run(tmp, task_vars)
+        args = self._task.args
+        lists = [args.get(name) for name in ("services", "environments", "waivers", "fail_on")]
+        earlier = os.path.expanduser(str(args.get("compare_with") or ""))
         try:
-            check_input(*map(self._task.args.get, ("services", "environments", "waivers")), prefix="stability_")
+            check_input(Input(*lists, compare_with=earlier), prefix="stability_")
         except InvalidInput as invalid:
-            raise AnsibleActionFail(f"No host was looked at; the lists have problems:\n{invalid}") from None
+            raise AnsibleActionFail(f"No host was looked at; what the audit is told has problems:\n{invalid}") from None
         result["changed"] = False
         return result

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
+from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput, Problem, show
 from ansible_collections.stability.baseline.plugins.module_utils.report import Moment, build
 from ansible_collections.stability.baseline.plugins.module_utils.report_files import (
     find_earlier,
@@ -52,7 +53,11 @@ class ActionModule(ActionBase):
             earlier, warning = read_earlier(os.path.expanduser(args["compare_with"]), "compare_with"), ""
         else:
             earlier, warning = find_earlier(folder)
-        report = build(args.get("results") or {}, _now(), earlier)
+        results = args.get("results") or {}
+        if not isinstance(results, Mapping):
+            remedy = "Give what baseline_info returned for each host"
+            raise InvalidInput([Problem("results", show(results), "a mapping of hosts to results", remedy)])
+        report = build(results, _now(), earlier)
         lines = table(report)
         files = [] if self._task.check_mode else write_report(report, folder)
         for line in ["", *lines, *(f"Report: {file}" for file in files[:1])]:

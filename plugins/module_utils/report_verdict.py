@@ -18,11 +18,11 @@ _LIMITS = (NEVER, ERROR, WARNING)
 _MOST_HOSTS = 10
 
 
-def check_fail_on(value: object) -> str:
-    """Return from which severity on a run fails; raises :class:`InvalidInput`. Nothing given is ``none``."""
+def check_fail_on(value: object, option: str = "fail_on") -> str:
+    """Return from which severity on a run fails; raises :class:`InvalidInput`, which names ``option``. Nothing given is ``none``."""
     limit = NEVER if value in (None, "") else value
     if limit not in _LIMITS:
-        raise InvalidInput([Problem("fail_on", show(value), f"one of {', '.join(_LIMITS)}", "Choose one of them")])
+        raise InvalidInput([Problem(option, show(value), f"one of {', '.join(_LIMITS)}", "Choose one of them")])
     return str(limit)
 
 

@@ -11,8 +11,8 @@ module: audit_preflight
 short_description: Validate what an audit is told of a host before any host is looked at
 version_added: 0.1.0
 description:
-  - Validates C(stability_services), C(stability_environments) and C(stability_waivers) on the controller and reports all problems
-    at once, each with item, key, value and what was expected.
+  - Validates C(stability_services), C(stability_environments), C(stability_waivers), C(stability_fail_on) and
+    C(stability_compare_with) on the controller and reports all problems at once, each with item, key, value and what was expected.
   - M(stability.baseline.baseline_info) refuses the same, but what fails on a host is a line of the report, and a mistake of the
     inventory is none of the host.
   - The role C(audit) calls it first. No connection to the managed node is made.
@@ -31,6 +31,12 @@ options:
     description: The value of C(stability_waivers).
     type: list
     elements: raw
+  fail_on:
+    description: The value of C(stability_fail_on).
+    type: str
+  compare_with:
+    description: The value of C(stability_compare_with); a report that is named has to be there.
+    type: path
 extends_documentation_fragment:
   - stability.baseline.without_diff
 attributes:

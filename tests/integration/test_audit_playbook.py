@@ -205,6 +205,14 @@ def test_a_host_that_is_not_there_is_in_the_report_and_the_next_report_says_what
     assert failed.code == 2 and "1 host could not be audited: aaa-gone." in failed.output
 
 
+def test_a_mistake_in_what_becomes_of_the_report_is_told_before_any_host_is_looked_at(reported, tmp_path):
+    extra = {"stability_fail_on": "Error", "stability_compare_with": str(tmp_path / "nowhere.json")}
+    failed = audit(reported, tmp_path / "report", extra=extra)
+    assert failed.code != 0 and not (tmp_path / "report").exists()
+    assert 'stability_fail_on: found "Error"' in failed.output and "stability_compare_with: found" in failed.output
+    assert "baseline_info" not in {task["action"].rpartition(".")[2] for task in failed.tasks}
+
+
 def test_a_host_that_an_earlier_play_has_lost_is_in_the_report(reported, tmp_path):
     inventory = tmp_path / "gone.yml"
     inventory.write_text("all: {hosts: {aaa-gone: {ansible_host: 127.0.0.1, ansible_port: 1}}}\n", encoding="utf-8")

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils.audit_input import check_input
+from ansible_collections.stability.baseline.plugins.module_utils.audit_input import Input, check_input
 from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
 
 SERVICE = {"name": "api", "user": "api", "exec_start": ["/bin/true"]}
@@ -36,8 +38,21 @@ def test_every_problem_of_the_lists_and_waivers_is_named_at_once(
     services: object, environments: object, waivers: object, options: list[str]
 ) -> None:
     if not options:
-        check_input(services, environments, waivers, "stability_")
+        check_input(Input(services, environments, waivers), "stability_")
         return
     with pytest.raises(InvalidInput) as raised:
-        check_input(services, environments, waivers, "stability_")
+        check_input(Input(services, environments, waivers), "stability_")
     assert [problem.option for problem in raised.value.problems] == options
+
+
+def test_what_becomes_of_the_report_is_checked_before_any_host_is_looked_at(tmp_path: Path) -> None:
+    earlier = tmp_path / "report.json"
+    earlier.write_text("{}")
+    with pytest.raises(InvalidInput) as raised:
+        check_input(Input([], [], "x", "Error", str(earlier)), "stability_")
+    assert str(raised.value).split("\n")[-2:] == [
+        'stability_fail_on: found "Error"; expected one of none, error, warning. Choose one of them.',
+        f'stability_compare_with: found "{earlier}" (it is no report of the audit); expected a report of the audit. '
+        "Name the report.json of an earlier audit.",
+    ]
+    check_input(Input([], [], [], "error", ""), "stability_")
