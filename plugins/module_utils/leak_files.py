@@ -56,14 +56,19 @@ sys.exit(main())
 _SERVICE = """\
 {header}[Unit]
 Description=Sample the memory of the services of the stability baseline
+# Each round is a start.
+StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
+# The next round takes the place of one that has failed.
+Restart=no
 ExecStart={python} -I -S {folder}/sample.py
 TimeoutStartSec=60
 SyslogIdentifier=stability-leakwatch
-# Not three lines of systemd about each round; warnings and errors pass.
+# Not three lines of systemd about each round. What the program prints are errors.
 LogLevelMax=notice
+SyslogLevel=err
 Nice=5
 UMask=0077
 MemoryMax=64M

@@ -31,16 +31,25 @@ def _moment() -> Moment:
     return Moment(int(time.time()), time.clock_gettime(time.CLOCK_BOOTTIME) * ticks_a_second, ticks_a_second)
 
 
+def _is_damaged(error: Exception) -> bool:
+    """Whether the samples cannot be read any more; that they cannot be written now is another error of SQLite's."""
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+
+
+def _begin_anew() -> None:
+    """Remove the samples: they are no more than those of some days."""
+    print(f"{STORE} is damaged, and is begun anew", file=sys.stderr)
+    for path in (STORE, *JOURNALS):
+        remove_file(path)
+
+
 def _opened(settings: Settings) -> Store:
-    """Return the store; one that is damaged is begun anew: it holds no more than some days of samples."""
     try:
         return Store(STORE, settings.days, settings.size)
-    except sqlite3.OperationalError:
-        raise
     except sqlite3.DatabaseError as error:
-        print(f"{STORE}: {error}; it is begun anew", file=sys.stderr)
-        for path in (STORE, *JOURNALS):
-            remove_file(path)
+        if not _is_damaged(error):
+            raise
+        _begin_anew()
         return Store(STORE, settings.days, settings.size)
 
 
@@ -73,6 +82,9 @@ class Sampler:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.store, self.now = settings, store, _moment()
         self.state = state_in(store.note(_STATE))
+        if self.state.moment > self.now.seconds:
+            self.state = state_in("")
+            store.forget_after(self.now.seconds)
         self.turn = Round([], {}, [])
         self.news: list[Alert] = []
 
@@ -124,6 +136,8 @@ def _is_done(steps: Iterable[Callable[[], object]]) -> bool:
         except (CommandFailed, OSError, ValueError, sqlite3.Error) as error:
             print(_complaint(error), file=sys.stderr)
             done = False
+            if _is_damaged(error):
+                _begin_anew()
     return done
 
 

@@ -85,6 +85,11 @@ class Store:
                 self._add(rounds)
         self._connection.execute("PRAGMA incremental_vacuum")
 
+    def forget_after(self, moment: int) -> None:
+        """Forget the samples that are newer than a moment: somebody has set the clock back."""
+        with self._transaction():
+            self._connection.execute("DELETE FROM sample WHERE moment > ?", (moment,))
+
     def note(self, name: str) -> str:
         """Return a note; empty when there is none."""
         found = self._connection.execute("SELECT text FROM note WHERE name = ?", (name,)).fetchone()

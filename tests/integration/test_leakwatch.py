@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import time
+from itertools import count
 
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils.leak_journal import RESTART_ID, WARNING_ID
-from ansible_collections.stability.baseline.plugins.module_utils.leak_settings import FOLDER, METRICS, STORE
+from ansible_collections.stability.baseline.plugins.module_utils.leak_settings import FILE, FOLDER, METRICS, STORE
 
+from proofs import SEED
 from remote import LIBRARY
 from units import apply, properties, service, wait_for
 
@@ -271,14 +274,54 @@ def test_killed_at_any_moment_the_samples_stay_whole(watched):
     host.check(["systemctl", "stop", TIMER])
     kill = f"systemctl start --no-block {SERVICE}; sleep $0; systemctl kill -s KILL {SERVICE}; systemctl stop {SERVICE}"
     check = f"import sqlite3; print(*sqlite3.connect('{STORE}').execute('pragma integrity_check').fetchone())"
-    for turn in range(20):
-        host.run(["sh", "-c", kill, f"{0.02 + 0.012 * turn:.3f}"])
+    moments = random.Random(SEED)
+    for _turn in range(20):
+        host.run(["sh", "-c", kill, f"{moments.uniform(0.02, 0.25):.3f}"])
         assert host.check([PYTHON, "-c", check]) == "ok\n"
     before = rounds(host)
     # A round in the second of another one takes its place.
     host.check(f"sleep 1.1; systemctl reset-failed {SERVICE}; systemctl start {SERVICE} && systemctl start {TIMER}")
     assert rounds(host) == before + 1 and metrics(host, unit)["processes"] == 1
     gone(host, "leak-steady")
+
+
+def test_what_is_broken_is_told_and_mended(watched):
+    host, unit = watched, "leak-steady.service"
+    apply(host, [service("leak-steady")])
+    host.check(["systemctl", "stop", TIMER, SERVICE])
+    host.put(FILE, "{")
+    host.check(["systemctl", "start", TIMER])
+    # A round that has failed does not keep the next one from coming.
+    wait_for(lambda: complaints(host).count(f"{FILE} cannot be understood\n") > 1)
+    host.check(["systemctl", "stop", TIMER, SERVICE])
+    assert watch(host)["actions"] == [f"replace {FILE}", f"start {TIMER}"]
+    host.check(["systemctl", "stop", TIMER, SERVICE])
+    host.put(STORE, "no database at all\n" * 1000, 0o600)
+    host.check(["systemctl", "start", SERVICE, TIMER])
+    assert f"{STORE} is damaged, and is begun anew\n" in complaints(host)
+    wait_for(lambda: rounds(host) > 1 and metrics(host, unit)["processes"] == 1)
+    gone(host, "leak-steady")
+
+
+def settled(host, **options):
+    """Run until that is done; a second run must change nothing."""
+    result = host.module("leakwatch", options)
+    assert not result.get("failed"), result.get("msg")
+    assert host.module("leakwatch", options)["actions"] == []
+
+
+def test_ended_before_any_of_its_changes_the_next_run_finishes(watched):
+    host = watched
+    for options in (OPTIONS, {"state": "absent"}):
+        for point in count(1):
+            settled(host, **({"state": "absent"} if options is OPTIONS else OPTIONS))
+            result = host.module("leakwatch", options, crash_at=point)
+            settled(host, **options)
+            if result:
+                break
+        assert result["changed"] and point > 4
+    assert host.run(f"ls -d {FOLDER} {STORE} /etc/systemd/system/*leakwatch*").output == ""
+    settled(host, **OPTIONS)
 
 
 def test_a_service_is_restarted_gracefully_when_that_is_asked_for(watched):

@@ -66,9 +66,9 @@ def test_the_cost_of_a_round(make_host, release):
     host.put("/srv/measure.py", MEASURE)
     program = "/usr/bin/python3 -I -S"
     host.put(DROP_IN, f"[Service]\nExecStart=\nExecStart={program} /srv/measure.py {program} {FOLDER}/sample.py\n")
-    host.check(f"systemctl daemon-reload; systemctl start {UNIT}; rm {COSTS}")
+    host.check(f"systemctl daemon-reload && systemctl start {UNIT} && rm {COSTS}")
     for _round in range(ROUNDS):
-        host.check(f"systemctl start {UNIT}; sleep 1")
+        host.check(f"sleep 1; systemctl start {UNIT}")
     rows = [list(map(float, line.split())) for line in host.read(COSTS).splitlines()]
     shown = host.read("/srv/stability_leakwatch.prom")
     assert shown.count("stability_service_memory_bytes{") == SERVICES and all(row[3] == 0 for row in rows)

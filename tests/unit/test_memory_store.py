@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils.memory_store import Store, Usage
+from ansible_collections.stability.baseline.plugins.module_utils.memory_store import Store, Usage, peaks_in
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1024**2
@@ -64,6 +64,23 @@ def test_the_file_stays_within_its_size_and_the_newest_samples_stay(path: str) -
         assert os.path.getsize(path) < 1.2 * MIB // 2 or moment < 60
     kept = [one.moment for one in store.of("service-7.service")]
     assert kept[-1] == 60 * 999 and len(kept) > 50 and kept == list(range(kept[0], 60 * 1000, 60))
+
+
+def test_notes_are_kept_with_a_round(path: str) -> None:
+    store = Store(path, 7, MIB)
+    assert store.note("state") == ""
+    store.add([usage(1)], {"state": "one", "other": "x"})
+    store.add([], {"state": "two"})
+    assert (store.note("state"), store.note("other")) == ("two", "x")
+    store.add([usage(70, used=9), Usage("down.service", 70, "a1", 2, 99, 0)])
+    assert peaks_in(path) == ({"api.service": (9, 2, 69)}, "two")
+
+
+def test_what_a_clock_that_was_ahead_has_left_is_forgotten(path: str) -> None:
+    store = Store(path, 7, MIB)
+    store.add([usage(10), usage(5000)])
+    store.forget_after(20)
+    assert list(store.of("api.service")) == [usage(10)]
 
 
 def test_another_form_is_forgotten(path: str) -> None:
