@@ -70,7 +70,8 @@ def unseen_of(unit: Unit) -> list[str]:
     """Return what cannot be seen of the process of a unit, each with the reason."""
     process, found = unit.process, []
     if process is None:
-        return []
+        is_hidden = os.geteuid() and int(unit.properties.get("MainPID") or 0)
+        return [f"the process of {unit.name} (more rights are needed)"] if is_hidden else []
     if process.variables is None:
         why = "more rights are needed" if os.geteuid() else "a title has taken its place"
         found.append(f"the environment of the process of {unit.name} ({why})")

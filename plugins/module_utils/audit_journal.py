@@ -139,12 +139,23 @@ def storage_of(configuration: Configuration) -> Storage:
     return found
 
 
-def _limits(state: Mapping[str, str], version: int, configuration: Configuration) -> Limits:
-    read = process_start(int(state.get("MainPID") or 0))
-    if version >= _RELOADS:
-        moment = int(state.get("StateChangeTimestampMonotonic") or 0) / 1e6
-        read = max(read, time.time() - (time.monotonic() - moment))
-    return Limits(configuration.newest, read, is_off(configuration))
+def _read_at(state: Mapping[str, str], version: int) -> float:
+    """Return when journald has read its configuration last, by ``state`` of its unit.
+
+    Where its process may not be seen (proc(5), ``hidepid``), systemd knows when that was started.
+    """
+    pid, started = int(state.get("MainPID") or 0), 0.0
+    with suppress(PermissionError):
+        started = process_start(pid)
+    if version < _RELOADS and (started or not pid):
+        return started
+    moment = int(state.get("StateChangeTimestampMonotonic") or 0) / 1e6
+    return max(started, time.time() - (time.monotonic() - moment))
+
+
+def _is_visible(pid: int) -> bool:
+    """Whether a process is there, and may be seen (proc(5), ``hidepid``)."""
+    return os.path.isdir(f"/proc/{pid}")
 
 
 def _drops() -> list[Drop]:
@@ -183,7 +194,10 @@ def read_journal_state(version: int) -> Journal:
     configurations = {name: _configuration(name)[0] for name in ("", *(drop.namespace for drop in drops))}
     units = [*map(_journald_of, configurations), *(drop.unit for drop in drops)]
     states = systemd.show(list(dict.fromkeys(units)), _PROPERTIES)
-    limits = {name: _limits(states[_journald_of(name)], version, own) for name, own in configurations.items()}
+    limits = {
+        name: Limits(own.newest, _read_at(states[_journald_of(name)], version), is_off(own))
+        for name, own in configurations.items()
+    }
     files = {unit: [state["FragmentPath"], *members_of(state["DropInPaths"])] for unit, state in states.items()}
     changed = {unit: _changed(paths) for unit, paths in files.items()}
     for drop in drops:
@@ -210,7 +224,7 @@ def _place(pid: int) -> tuple[Optional[bool], bool]:
     What it has open says so; where that may not be seen, the file that was written last: with ``Storage=none`` both are old.
     """
     stored, volatile = _files()
-    if pid:
+    if pid and _is_visible(pid):
         with suppress(PermissionError):
             # Of another machine-id(5) it is on the disk as well.
             on_disk = is_open(pid, stored) or is_open_below(pid, STORED, _FILE)

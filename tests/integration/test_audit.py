@@ -319,6 +319,21 @@ def test_without_root_what_may_not_be_read_is_unseen_and_no_finding(audited):
         audited.check(["systemctl", "daemon-reload"])
 
 
+@pytest.mark.parametrize("hidden", [1, 2])
+def test_processes_that_are_hidden_are_unseen_and_no_finding(audited, hidden):
+    deployed(audited)
+    audited.check(f"mount -o remount,hidepid={hidden} /proc")
+    try:
+        result = audited.module("baseline_info", {"services": [SERVICE]}, prelude=NOBODY, check=True)
+        listed = [one["unit"] for one in audited.module("baseline_info", {}, prelude=NOBODY, check=True)["services"]]
+    finally:
+        audited.check("mount -o remount,hidepid=0 /proc")
+    assert not result.get("failed"), result.get("msg")
+    assert result["findings"] == []
+    assert "the process of audited.service (more rights are needed)" in result["unseen"]
+    assert "audited.service" in listed
+
+
 def test_the_baselines_own_host_with_a_program_that_ends_at_once_shows_a_crash_loop_alone(audited):
     deployed(audited)
     audited.check("sleep 2")

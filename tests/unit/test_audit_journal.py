@@ -79,6 +79,34 @@ def test_a_change_that_journald_has_not_read_lifts_nothing(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
+    ("pid", "started", "version", "expected"),
+    [
+        ("7", 900.0, 252, 900.0),
+        ("7", 900.0, 258, 1250.0),
+        ("7", 1300.0, 258, 1300.0),
+        ("0", 0.0, 252, 0.0),
+        # Hidden in either way.
+        ("7", 0.0, 252, 1250.0),
+        ("7", None, 252, 1250.0),
+        ("7", None, 258, 1250.0),
+    ],
+)
+def test_when_journald_has_read_its_configuration(
+    monkeypatch: pytest.MonkeyPatch, pid: str, started: float | None, version: int, expected: float
+) -> None:
+    def process_start(_pid: int) -> float:
+        if started is None:
+            raise PermissionError
+        return started
+
+    monkeypatch.setattr(audit_journal, "process_start", process_start)
+    monkeypatch.setattr(audit_journal.time, "time", lambda: 2000.0)
+    monkeypatch.setattr(audit_journal.time, "monotonic", lambda: 800.0)
+    state = {"MainPID": pid, "StateChangeTimestampMonotonic": "50000000"}
+    assert audit_journal._read_at(state, version) == expected
+
+
+@pytest.mark.parametrize(
     ("state", "counted"),
     [
         ({"FragmentPath": "/etc/systemd/system/api.service"}, 7),
@@ -188,6 +216,8 @@ def test_the_last_file_that_is_understood_says_where_records_are_kept(files: lis
     assert storage_of(Configuration(texts)) == Storage(value, last)
 
 
+#: The process of a journald that may not be seen.
+HIDDEN = 8
 STORED, VOLATILE = "/var/log/journal/id/system.journal", "/run/log/journal/id/system.journal"
 
 
@@ -207,6 +237,8 @@ STORED, VOLATILE = "/var/log/journal/id/system.journal", "/run/log/journal/id/sy
         (7, None, {STORED: None}, (None, True)),
         (7, None, {STORED: None, VOLATILE: 2.0}, (None, True)),
         (0, (), {STORED: 2.0}, (True, True)),
+        (HIDDEN, (), {STORED: 2.0}, (True, True)),
+        (HIDDEN, (), {STORED: 1.0, VOLATILE: 2.0}, (False, True)),
     ],
 )
 def test_the_journal_that_is_written(
@@ -223,6 +255,7 @@ def test_the_journal_that_is_written(
 
     monkeypatch.setattr(audit_journal, "machine_id", lambda: "id")
     monkeypatch.setattr(audit_journal, "is_open", is_open)
+    monkeypatch.setattr(audit_journal, "_is_visible", lambda pid: pid != HIDDEN)
     monkeypatch.setattr(audit_journal, "is_open_below", lambda *_where: "elsewhere" in (opened or ()))
     monkeypatch.setattr(audit_journal, "_written_at", lambda path: written.get(path, 0.0))
     assert audit_journal._place(pid) == expected

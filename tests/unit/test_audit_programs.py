@@ -139,3 +139,12 @@ def test_what_cannot_be_seen_of_a_process_is_told(
 def test_nothing_is_unseen_of_what_can_be_read(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_environments, "shows_output", lambda _pid: True)
     assert unseen_of(Unit("api.service", {}, process=Process(1, 1.0, ("python",), {}))) == []
+
+
+@pytest.mark.parametrize(
+    ("user", "pid", "told"), [(1000, "7", True), (1000, "0", False), (1000, "", False), (0, "7", False)]
+)
+def test_a_process_that_is_hidden_is_unseen(monkeypatch: pytest.MonkeyPatch, user: int, pid: str, told: bool) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    expected = ["the process of api.service (more rights are needed)"] if told else []
+    assert unseen_of(Unit("api.service", {"MainPID": pid})) == expected
