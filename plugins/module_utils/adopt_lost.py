@@ -13,8 +13,7 @@ from typing import Optional
 
 from .adopt_model import Mark, service_name
 from .adopt_secrets import Secrets
-from .adopt_shell import WRAPPERS
-from .audit_processes import PROC, SHELLS, members, pythons_below, runs_python
+from .audit_processes import PROC, members, pythons_below, runs_python
 from .systemd_host import UnitState
 
 #: ``LoadState=`` of systemd's interface, and what it means for a unit that runs.
@@ -58,8 +57,7 @@ def _python_of(state: UnitState, proc: str) -> Optional[int]:
     main = int(state.get("MainPID") or 0)
     if not main or runs_python(main, proc):
         return main or None
-    through = {*SHELLS, *WRAPPERS}
-    return next(iter(pythons_below(main, members(state.get("ControlGroup", "")), proc, through)), None)
+    return next(iter(pythons_below(main, members(state.get("ControlGroup", "")), proc)), None)
 
 
 def lost_pythons(states: Mapping[str, UnitState], known: dict[str, str], proc: str = PROC) -> dict[str, Mark]:

@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from . import systemd_host as systemd
 from .adopt_shell import SHELLS as PARSED
-from .adopt_shell import WRAPPERS, Command, NeedsShell, parse_command, parse_script
+from .adopt_shell import Command, NeedsShell, parse_command, parse_script
 from .audit_processes import PROC, SHELLS, members, program_of, pythons_below
 from .commands import SYSTEM_PATH
 
@@ -42,7 +42,7 @@ class Wrapped:
 
 def python_below(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[Wrapped]:
     """Return the Python that the main process of a unit waits for, ``pids`` are the processes of the unit; ``None`` for none."""
-    found = pythons_below(main, pids, proc, through={*SHELLS, *WRAPPERS})
+    found = pythons_below(main, pids, proc)
     for pid in found:
         with suppress(OSError), open(f"{proc}/{pid}/cmdline", encoding="utf-8", errors="surrogateescape") as stream:
             argv = tuple(stream.read().split("\0")[:-1])

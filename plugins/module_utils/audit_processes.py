@@ -10,11 +10,12 @@ import re
 import shutil
 import stat as status
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Optional
 
+from .adopt_shell import WRAPPERS
 from .audit_model import Process, Worker
 from .runtime_place import FOLDER, PROBE
 
@@ -34,6 +35,8 @@ _PATH = "PYTHONPATH"
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 #: Programs that run a script, and do what it says as children of their own unless it says ``exec``.
 SHELLS = ("sh", "dash", "bash", "rbash", "ash", "busybox", "ksh", "ksh93", "mksh", "zsh", "fish")
+#: What runs a Python as a child of its own, and waits for that.
+STARTERS = frozenset((*SHELLS, *WRAPPERS))
 #: Where the output of a process goes, by the directive of systemd that says so.
 _DESCRIPTORS = {"StandardOutput": 1, "StandardError": 2}
 #: The kernel's log, which journald reads.
@@ -42,9 +45,14 @@ _KERNEL_LOG = os.makedev(1, 11)
 _PARENT, _USER_OF_DEAD, _SYSTEM_OF_DEAD, _STARTED = 1, 13, 14, 19
 
 
+def named_python(path: str) -> bool:
+    """Whether a program has the name of a Python."""
+    return _PYTHON.match(os.path.basename(path)) is not None
+
+
 def is_python(path: str) -> bool:
     """Whether a program is a Python, or a script that a Python runs. What cannot be read is none."""
-    if _PYTHON.match(os.path.basename(os.path.realpath(path))):
+    if named_python(os.path.realpath(path)):
         return True
     with suppress(OSError), open(path, "rb") as stream:
         head = stream.read(512)
@@ -55,7 +63,7 @@ def is_python(path: str) -> bool:
 def program_of(pid: int, proc: str) -> Optional[str]:
     """Return the name of the program of a process; ``None`` where that may not be seen, or it is gone.
 
-    Without the rights for it, what the process was started by tells, as long as that is a Python or a shell and no title.
+    Without the rights for it, what the process was started by tells, as long as that is a Python or a starter and no title.
     """
     try:
         program = os.readlink(f"{proc}/{pid}/exe")
@@ -69,7 +77,7 @@ def program_of(pid: int, proc: str) -> Optional[str]:
 def _started_by(pid: int, proc: str) -> Optional[str]:
     with suppress(OSError, IndexError):
         name = os.path.basename(_words(pid, "cmdline", proc)[0])
-        return name if _PYTHON.match(name) or name in SHELLS else None
+        return name if _PYTHON.match(name) or name in STARTERS else None
     return None
 
 
@@ -79,12 +87,12 @@ def runs_python(pid: int, proc: str = PROC) -> Optional[bool]:
     return None if program is None else bool(_PYTHON.match(program))
 
 
-def pythons_below(main: int, pids: Iterable[int], proc: str = PROC, through: Collection[str] = SHELLS) -> list[int]:
-    """Return which of ``pids`` are the Pythons that a shell has started, also through other shells: the nearest, oldest first.
+def pythons_below(main: int, pids: Iterable[int], proc: str = PROC) -> list[int]:
+    """Return which of ``pids`` are the Pythons that a starter has started, also through others: the nearest, oldest first.
 
-    There is none when the program of ``main`` is not in ``through``.
+    There is none when the program of ``main`` is none of :data:`STARTERS`.
     """
-    if program_of(main, proc) not in through:
+    if program_of(main, proc) not in STARTERS:
         return []
     born: dict[int, tuple[int, int]] = {}
     for pid in pids:
@@ -97,7 +105,7 @@ def pythons_below(main: int, pids: Iterable[int], proc: str = PROC, through: Col
         found = [pid for pid in children if runs_python(pid, proc)]
         if found:
             return found
-        parents = {pid for pid in children if program_of(pid, proc) in through}
+        parents = {pid for pid in children if program_of(pid, proc) in STARTERS}
     return []
 
 
@@ -219,7 +227,8 @@ def program_in(path: str, program: str, folder: str) -> str:
 
 
 def read_main_process(main: int, pids: Iterable[int], proc: str = PROC) -> Optional[Process]:
-    """Return the process of a unit that is to be judged: the main one, or the Python that it has started as a shell.
+    """Return the process of a unit that is to be judged: the main one, or the Python that it has started as a shell, or as a
+    program such as timeout(1).
 
     Its program is named by its path, as far as that can be seen: env(1) and shells start it by its name.
     """

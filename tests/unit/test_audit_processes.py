@@ -232,6 +232,9 @@ PROGRAM = 'python -c "import time; print(1, flush=True); time.sleep(60)"'
         f"cd /; ( {PROGRAM}; true ); true",
         f"/bin/sh -c '{PROGRAM}; true'; true",
         f"{PROGRAM} | cat; true",
+        f"exec timeout 60 {PROGRAM}",
+        f"exec flock -n lock {PROGRAM}",
+        f"flock -n lock {PROGRAM}; true",
     ],
 )
 def test_the_python_below_a_shell(tmp_path: Path, script: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the shell, or env(1), of a service that does not run would start."""
+"""What the shell, or another starter, of a service that does not run would start."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ from ansible_collections.stability.baseline.plugins.module_utils.audit_scripts i
         ("exec python-of-nobody -m app\n", ""),
         ("/opt/venv/bin/python -m app &\n", ""),
         # Its first 64 KiB end with a command that the rest of it goes on from.
-        ("\n" * 65499 + "/opt/venv/bin/tool prepare\n" + "exec /opt/venv/bin/python -m app\n", ""),
+        ("\n" * 65499 + "/opt/venv/bin/tool prepare\n" + "exec /opt/venv/bin/python -m app\n",
+         "/opt/venv/bin/python -m app"),
+        ("# more\n" * 20000 + "exec /opt/venv/bin/python -m app\n" + "while true; do\n" * 10, ""),
+        # Its last KiB begin within a line.
+        ("\n" * 65536 + "echo " + "/opt/venv/bin/tool " * 100 + "\n", ""),
     ],
 )  # fmt: skip
 def test_what_a_script_ends_in(tmp_path: Path, script: str, expected: str) -> None:
@@ -53,6 +57,28 @@ def test_what_a_script_ends_in(tmp_path: Path, script: str, expected: str) -> No
         ("/usr/bin/env", "/usr/bin/env -u A B=1 sh /nowhere", [("/usr/bin/sh", "/usr/bin/env -u A B=1 sh /nowhere")]),
         ("/usr/bin/env", "/usr/bin/env PATH=/nowhere python3 -m app", []),
         ("/bin/sh", "/bin/sh /nowhere", []),
+        (
+            "/usr/bin/timeout",
+            "/usr/bin/timeout 3600 /opt/venv/bin/python -m app",
+            [("/opt/venv/bin/python", "/opt/venv/bin/python -m app")],
+        ),
+        (
+            "/usr/bin/flock",
+            "/usr/bin/flock -n /etc/passwd /usr/bin/nice -n 5 /opt/venv/bin/python -m app",
+            [("/opt/venv/bin/python", "/opt/venv/bin/python -m app")],
+        ),
+        (
+            "/usr/bin/timeout",
+            "/usr/bin/timeout 9 /bin/sh -c exec /opt/run x",
+            [("/opt/run", "/opt/run x")],
+        ),
+        (
+            "/usr/bin/nice",
+            "/usr/bin/nice env A=1 /opt/run x",
+            [("/opt/run", "/usr/bin/env A=1 /opt/run x")],
+        ),
+        ("/usr/bin/timeout", "/usr/bin/timeout 9 cat", []),
+        ("/usr/bin/timeout", "/usr/bin/timeout 9 /bin/cat", [("/bin/cat", "/bin/cat")]),
         ("/usr/bin/python3", "/usr/bin/python3 -c pass", []),
     ],
 )
