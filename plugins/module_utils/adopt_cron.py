@@ -16,10 +16,11 @@ from typing import Any, Optional
 from .adopt_cron_times import Undecidable, calendar_of, every_minute
 from .adopt_model import Found, Item, Mark, in_order, service_name
 from .adopt_secrets import Secrets
-from .adopt_shell import Command, NeedsShell, parse_command, program_names
+from .adopt_shell import WRAPPERS, Command, NeedsShell, parse_command, program_names
 from .adopt_shell_words import without_background
 from .adopt_started import SCRIPTS, Started, started_by, started_in
 from .adopt_units import hidden_command
+from .audit_processes import is_python, named_python
 
 CRONTAB, FOLDER = "/etc/crontab", "/etc/cron.d"
 SPOOLS = ("/var/spool/cron/crontabs", "/var/spool/cron")
@@ -117,8 +118,17 @@ def _home(user: str) -> str:
     return home if os.path.isdir(home) else ""
 
 
+def _started_by_wrapper(argv: list[str]) -> list[str]:
+    """Return the command of the Python that a program such as flock(1) starts, nothing where none is seen; any other one as it is."""
+    if not argv or os.path.basename(argv[0]) not in WRAPPERS:
+        return argv
+    begins = (index for index, word in enumerate(argv) if named_python(word) or ("/" in word and is_python(word)))
+    return argv[next(begins, len(argv)) :]
+
+
 def _job_name(line: Line, argv: list[str]) -> str:
     """Return a name for a job: of its module or script, else of the file that it stands in."""
+    argv = _started_by_wrapper(argv)
     words = [word for word in argv[1:] if not word.startswith("-")]
     if "-m" in argv[:-1]:
         return service_name(argv[argv.index("-m") + 1].replace(".", "-"))

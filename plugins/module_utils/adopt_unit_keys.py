@@ -16,6 +16,8 @@ from .unit_files import ENVIRONMENT
 
 #: Returns the value of a key from the lines of its directive and the name of the unit; ``None`` where no key says the same.
 _Reader = Callable[[list[str], str], Any]
+#: Variables that Python takes for off where they are 0; for others any text is on.
+_OFF_AT_0 = ("PYTHONUNBUFFERED", "PYTHONNOUSERSITE")
 #: What systemd does when nothing is written, and the baseline when nothing else is.
 _JOURNAL = ("journal", "inherit", "syslog")
 
@@ -128,7 +130,8 @@ def drop_defaults(values: dict[str, Any], sections: Sections, kind: str) -> None
         # systemd's own default; exec is the same, and tells when the program cannot be started.
         del values["type"]
     for variable in ENVIRONMENT:
-        if values.get("environment", {}).get(variable):
+        written = values.get("environment", {}).get(variable)
+        if written and not (written == "0" and variable in _OFF_AT_0):
             del values["environment"][variable]
     service = sections.get("Service", {})
     for directive in ("StandardOutput", "StandardError"):

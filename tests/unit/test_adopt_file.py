@@ -279,6 +279,8 @@ def test_secrets_in_any_text(text: str, expected: str) -> None:
         (["python", "-c", 'key = """hunter2"""; a'], ["python", "-c", 'key = """{{ vault_s_key }}"""; a']),
         (["x", "-----BEGIN PRIVATE KEY-----\nabc"], ["x", "{{ vault_s_value }}"]),
         (["x", "--fernet", "hunter2"], ["x", "--fernet", "{{ vault_s_fernet }}"]),
+        (["x", "--pin", "1234", "--path", "a"], ["x", "--pin", "{{ vault_s_pin }}", "--path", "a"]),
+        (["x", "--dbpw", "hunter2", "--pwm", "9"], ["x", "--dbpw", "{{ vault_s_dbpw }}", "--pwm", "9"]),
         (
             ["python", "-c", "token = 'hunter2'; f(a, 'b')"],
             ["python", "-c", "token = '{{ vault_s_token }}'; f(a, 'b')"],
@@ -295,6 +297,13 @@ def test_secrets_in_any_text(text: str, expected: str) -> None:
 )
 def test_secrets_in_the_words_of_a_command(words: list[str], expected: list[str]) -> None:
     assert Secrets("s", {}).argv(words) == expected
+
+
+def test_names_of_variables_that_speak_of_a_secret():
+    secret = ("GITHUB_PAT", "PAT", "MY_PIN", "PIN2", "DBPW", "PW_OF_DB")
+    plain = ("PATH", "PATTERN", "COMPAT", "SPIN", "PINNED", "MAPPING", "PWM_PORT")
+    found = Secrets("s", {}).environment(dict.fromkeys((*secret, *plain), "hunter2"))
+    assert {name for name, value in found.items() if value != "hunter2"} == set(secret)
 
 
 def test_an_object_stays_text_where_it_is_a_variable():

@@ -245,6 +245,9 @@ def test_services_of_one_name_do_not_get_each_others_secrets():
         (f"{PYTHON} /srv/manage.py clearsessions", "manage-clearsessions"),
         (f"{PYTHON} -c 'print(1)'", "shop"),
         (f"{PYTHON} -m a.b", "a-b"),
+        (f"/usr/bin/flock -n /run/x.lock {PYTHON} /srv/clean_up.py x", "clean_up"),
+        (f"/usr/bin/flock -n /run/x.lock /usr/bin/timeout 60 {PYTHON} -m a.b", "a-b"),
+        (f"/usr/bin/timeout 60 {PYTHON} -c 'print(1)'", "shop"),
     ],
 )
 def test_names_of_jobs(command: str, expected: str) -> None:

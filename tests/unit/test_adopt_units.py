@@ -137,6 +137,12 @@ def test_every_list_that_the_baseline_writes_is_read_back(arguments: list[str]) 
     [
         ("Type=simple\nRestart=always\nRestartSec=5\nStandardOutput=journal\nStandardError=inherit\n", {}),
         ("SyslogIdentifier=api\nOOMPolicy=stop\nEnvironment=PYTHONUNBUFFERED=1\n[Unit]\nDescription=api\n", {}),
+        # Python takes 0 for off, of the one that is a plain text for on.
+        (
+            "Environment=PYTHONUNBUFFERED=0 PYTHONNOUSERSITE=0 PYTHONFAULTHANDLER=0\n",
+            {"environment": {"PYTHONUNBUFFERED": "0", "PYTHONNOUSERSITE": "0"}},
+        ),
+        ("Environment=PYTHONUNBUFFERED=yes PYTHONNOUSERSITE=1\n", {}),
         ("[Install]\nWantedBy=multi-user.target\n", {}),
         ("[Install]\nWantedBy=web.target\n", {"wanted_by": ["web.target"]}),
         ("[Install]\nWantedBy='web.target' \"a\\x2db.target\"\n", {"wanted_by": ["web.target", "a\\x2db.target"]}),
