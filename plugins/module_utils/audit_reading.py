@@ -29,7 +29,8 @@ from .unit_state import OTHER_FOLDERS, UNIT_FOLDER
 
 PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "MainPID", "NRestarts"),
-    *("Restart", "RestartUSec", "RestartPreventExitStatus", "StartLimitIntervalUSec", "StartLimitBurst"),
+    *("Restart", "RestartUSec", "RestartSteps", "RestartMaxDelayUSec", "RestartPreventExitStatus"),
+    *("StartLimitIntervalUSec", "StartLimitBurst"),
     *("User", "WorkingDirectory", "LogLevelMax", "InvocationID"),
     *("NeedDaemonReload", "FragmentPath", "DropInPaths", "UnitFileState", *REVERSE),
     *("TriggeredBy", "StandardOutput", "StandardError", "MemoryMax", "MemoryHigh", "MemoryCurrent", "ControlGroup"),

@@ -46,12 +46,14 @@ RULES = (
         ERROR,
         "It does not come back after every end",
         "systemd restarts nothing by default, and on-failure ignores exit 0 and a SIGTERM from outside, with which servers end.",
-        "Restart=, RestartSec= and RestartPreventExitStatus= of the unit as systemd has merged them. A job is a unit that a timer starts "
+        "Restart=, RestartSec=, RestartPreventExitStatus= and RemainAfterExit= of the unit as systemd has merged them. With the last one a "
+        "daemon counts as active when it has ended well. A job is a unit that a timer starts "
         "and that does not stay up; its retries have a bound where its start limit can act at its restart delay. What only a path starts, "
         "and each connection of a socket, runs once for its event.",
-        "A service ended nine ways under each Restart= (systemd 247, 252, 257, 262): only always brings it back after all of them.",
-        "restart: always for a daemon, an empty RestartPreventExitStatus in directives, and a restart_sec that ends; for a job retries, or "
-        "0 where it must not run twice.",
+        "A service ended nine ways under each Restart= (systemd 247, 252, 257, 262): only always brings it back after all of them. "
+        "With RemainAfterExit=yes one that exits with 0 stays active (exited), and NRestarts=0 (systemd 252, 257).",
+        "restart: always for a daemon, an empty RestartPreventExitStatus and RemainAfterExit: 'no' in directives, and a restart_sec that "
+        "ends; for a job retries, or 0 where it must not run twice.",
         "A program that is meant to end, and that somebody starts by hand.",
     ),
     Rule(
@@ -59,7 +61,7 @@ RULES = (
         WARNING,
         "A crash loop would burn the CPU",
         "A Python program that fails at its start takes most of a second of CPU time, again and again.",
-        "RestartSec= of the unit as systemd has merged it, below a second.",
+        "RestartSec= of the unit as systemd has merged it, below a second; where RestartSteps= lets it rise, RestartMaxDelaySec=.",
         "A program that exits at once took 7 to 8 CPU seconds a minute at the default of 100 ms, and 0.4 at 5 s (systemd 252, 257, 262).",
         "restart_sec: 5s.",
         "A program that starts in milliseconds and must be back at once.",
@@ -69,8 +71,10 @@ RULES = (
         ERROR,
         "The start limit ends it for good",
         "After StartLimitBurst= starts within StartLimitIntervalSec= systemd gives the unit up, and nobody starts it again.",
-        "Both directives as systemd has merged them, and whether so many starts fit with the restart delay.",
-        "With the default limit of 5 starts in 10 s, a delay of 100 ms or 1 s is given up, one of 2 s or more never (systemd 252, 257, 262).",
+        "Both directives as systemd has merged them, and whether so many starts fit with the restart delay, also one that rises by "
+        "RestartSteps= and RestartMaxDelaySec=.",
+        "With the default limit of 5 starts in 10 s, a delay of 100 ms or 1 s is given up, one of 2 s or more never (systemd 252, 257, 262). "
+        "One that rises from 1 s to 8 s in two steps is not given up (systemd 257); systemd 252 does not let it rise, and gives up.",
         "start_limit_interval_sec: 0.",
         "Something else starts the unit again, such as StartLimitAction=reboot.",
     ),
@@ -80,7 +84,8 @@ RULES = (
         "systemd ignores a directive",
         "A directive that is misspelt, in the wrong section or has a bad value is left out without an error.",
         "Each line that systemd-analyze verify prints about the unit or one of its files, those included that it has from its template, or "
-        "shares with all units of a prefix or of its type. Its exit status says nothing.",
+        "shares with all units of a prefix or of its type. Its exit status says nothing. What is in effect, and only advised against, such as "
+        "User=nobody, is told as info.",
         "StartLimitIntervalSec=0 in [Service] gives a warning in the journal, exit status 0, and the limit stays (systemd 252, 257, 262).",
         "Correct or remove the line.",
         "The unit file serves several versions of systemd, and the directive is for a newer one.",
@@ -103,7 +108,8 @@ RULES = (
         "do not even count as restarts.",
         "Restarts that systemd has scheduled within ten minutes, until a process has run for a minute. Where the dead children of a "
         "main process have taken more than a fiftieth of its life in CPU time, its workers are watched for ten seconds: two deaths, or "
-        "one and none that is older than half a minute. Retries of a job within its start limit are no loop.",
+        "one and none that is older than half a minute. That is a warning: whether a worker has failed or done its work is not seen of its "
+        "death. Retries of a job within its start limit are no loop.",
         "uvicorn with two workers that fail at their import stays active (running) with NRestarts=0 and goes on for ever (systemd 252, 257, 262).",
         "Look at its last records in the journal and mend what ends it.",
         "A program that starts a process of its own kind for each job, and many of them.",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from . import python_command
 from . import values as v
 from .audit_model import RECENTLY, Finding, Unit
 from .audit_processes import ENOUGH_DEATHS, WATCHED
-from .audit_rules import INFO
+from .audit_rules import INFO, WARNING
 from .problems import HIDDEN
 
 #: Less is a delay at which a crash loop burns the CPU.
@@ -37,6 +38,16 @@ _PLACE = re.compile(r"/[^:]+:\d+: ")
 _HOLDS_ANYTHING = re.compile(
     rf"(?:{v.MAY_HOLD_SECRET.pattern})|LogExtraFields|StandardInput|SyslogIdentifier|Description"
 )
+#: How a line begins that systemd leaves out, and what the name of a directive is.
+_COMMENT = ("#", ";")
+_DIRECTIVE = re.compile(r"[A-Za-z]+\Z")
+#: What systemd says of a line that is in effect, and what it never says of one.
+_ADVICE = re.compile(r"please|\bnot safe\b|\bunsafe\b|\bobsolete\b|\bdeprecated\b|Proceeding anyway", re.IGNORECASE)
+_NO_ADVICE = re.compile(
+    r"ignor|unknown|invalid|failed|fatal|refus|neither|cannot|not (?:executable|found|absolute)", re.IGNORECASE
+)
+#: Programs that start another one without the variables that systemd has given to them.
+_CLEANERS = ("sudo", "su", "doas", "pkexec")
 _INFINITY = ("", "infinity", "18446744073709551615")
 #: The share of ``MemoryHigh=`` from which on the kernel finds hardly anything else to take back.
 _HELD_BACK = 0.9
@@ -69,7 +80,25 @@ def _writes_no(unit: Unit) -> bool:
 def _is_given_up(unit: Unit) -> bool:
     """Whether so many starts as the start limit allows fit into its window, at the restart delay: else it never acts."""
     limit, burst = seconds_of(unit.properties, "StartLimitIntervalUSec"), _burst(unit)
-    return limit > 0 and burst > 0 and burst * seconds_of(unit.properties, "RestartUSec") < limit
+    return limit > 0 and burst > 0 and _time_of_restarts(unit, burst) < limit
+
+
+def _steps(unit: Unit) -> int:
+    """Return in how many steps the restart delay rises; 0 where it stays as it is (systemd.service(5), ``RestartSteps=``)."""
+    delay, longest = (seconds_of(unit.properties, name) for name in ("RestartUSec", "RestartMaxDelayUSec"))
+    rises = 0 < delay < longest < float("inf")
+    return int(unit.properties.get("RestartSteps") or 0) if rises else 0
+
+
+def _time_of_restarts(unit: Unit, number: int) -> float:
+    """Return how long systemd waits before the first ``number`` restarts together; before all later ones it waits longer."""
+    delay, steps = seconds_of(unit.properties, "RestartUSec"), _steps(unit)
+    if not steps:
+        return number * delay
+    longest = seconds_of(unit.properties, "RestartMaxDelayUSec")
+    rising, factor = min(number, steps), (longest / delay) ** (1 / steps)
+    risen = delay * ((factor**rising - 1) / (factor - 1) if factor > 1 else rising)
+    return risen + (number - rising) * longest
 
 
 def _burst(unit: Unit) -> int:
@@ -103,20 +132,26 @@ def _daemon_comes_back(unit: Unit) -> Iterator[Finding]:
     restart, prevented = _restart(unit), unit.properties.get("RestartPreventExitStatus", "")
     seen = f"Restart={restart}"
     keys: dict[str, Any] = {} if restart == "always" else {"restart": "always"}
+    service: dict[str, str] = {}
+    if unit.properties.get("RemainAfterExit") == "yes":
+        seen += "" if restart == "no" else ", but for the ends that RemainAfterExit=yes takes for none"
+        service["RemainAfterExit"] = "no"
     if prevented:
         seen += "" if restart == "no" else f", but for the ends of RestartPreventExitStatus={prevented}"
         # An empty value takes out those of the files before.
-        keys["directives"] = {"Service": {"RestartPreventExitStatus": ""}}
+        service["RestartPreventExitStatus"] = ""
     if _never_waits_out(unit):
         seen += ", at RestartSec=infinity"
         keys["restart_sec"] = "5s"
+    if service:
+        keys["directives"] = {"Service": service}
     if keys:
         yield Finding("SB101", unit.name, seen, unit.entry(**keys))
 
 
 def waits(unit: Unit) -> Iterator[Finding]:
-    """SB102."""
-    delay = seconds_of(unit.properties, "RestartUSec")
+    """SB102; a delay that rises is in a loop what it rises to."""
+    delay = seconds_of(unit.properties, "RestartMaxDelayUSec" if _steps(unit) else "RestartUSec")
     if _restart(unit) != "no" and delay < SHORTEST_DELAY:
         yield Finding(
             "SB102", unit.name, f"RestartSec={unit.properties.get('RestartUSec')}", unit.entry(restart_sec="5s")
@@ -128,6 +163,8 @@ def is_never_given_up(unit: Unit) -> Iterator[Finding]:
     if unit.is_daemon and _restart(unit) != "no" and _is_given_up(unit):
         shown, delay = (unit.properties.get(name) for name in ("StartLimitIntervalUSec", "RestartUSec"))
         seen = f"StartLimitBurst={_burst(unit)} within StartLimitIntervalSec={shown}, at RestartSec={delay}"
+        if _steps(unit):
+            seen += f", which rises to {unit.properties['RestartMaxDelayUSec']} in {_steps(unit)} steps"
         yield Finding("SB103", unit.name, seen, unit.entry(start_limit_interval_sec=0))
 
 
@@ -137,19 +174,32 @@ def _without_secret(line: str, unit: Unit) -> str:
         number = line[len(file.path) + 1 :].partition(":")[0] if line.startswith(f"{file.path}:") else ""
         lines = file.text.split("\n")
         if number.isdigit() and 0 < int(number) <= len(lines):
-            directive, equals, _value = _whole(lines, int(number) - 1).partition("=")
-            if not equals or _HOLDS_ANYTHING.match(directive.strip()):
-                return f"{file.path}:{number}: {directive.strip()}= with {HIDDEN}" if equals else _unquoted(line)
-            return line
+            directive, equals, _value = _first_line(lines, int(number) - 1).partition("=")
+            if not equals or not _DIRECTIVE.match(directive.strip()):
+                return _unquoted(line)
+            hides = _HOLDS_ANYTHING.match(directive.strip())
+            return f"{file.path}:{number}: {directive.strip()}= with {HIDDEN}" if hides else line
     return _unquoted(line)
 
 
-def _whole(lines: Sequence[str], index: int) -> str:
-    """Return the directive to which the line at ``index`` belongs, from its first line on: systemd names the last one."""
+def _first_line(lines: Sequence[str], index: int) -> str:
+    """Return the line with which the directive begins whose last one is at ``index``: that one systemd names.
+
+    systemd.syntax(7): a comment between its lines does not end it.
+    """
     first = index
-    while first > 0 and lines[first - 1].endswith("\\"):
-        first -= 1
-    return "\n".join(lines[first : index + 1])
+    for before in range(index - 1, -1, -1):
+        if _goes_on(lines[before]):
+            first = before
+        elif not lines[before].lstrip().startswith(_COMMENT):
+            break
+    return lines[first]
+
+
+def _goes_on(line: str) -> bool:
+    """Whether a line of a unit file goes on in the next one."""
+    is_comment = line.lstrip().startswith(_COMMENT)
+    return not is_comment and (len(line) - len(line.rstrip("\\"))) % 2 == 1
 
 
 def _unquoted(line: str) -> str:
@@ -163,9 +213,11 @@ def _unquoted(line: str) -> str:
 
 
 def is_understood(unit: Unit) -> Iterator[Finding]:
-    """SB104."""
+    """SB104; what is in effect and only advised against is told."""
     for line in unit.diagnostics:
-        yield Finding("SB104", unit.name, _without_secret(line, unit))
+        said = line.partition(": ")[2]
+        is_advice = _ADVICE.search(said) and not _NO_ADVICE.search(said)
+        yield Finding("SB104", unit.name, _without_secret(line, unit), severity=INFO if is_advice else "")
     for file in unit.files:
         if _LEGACY_LIMIT.search(file.text):
             seen = (
@@ -195,7 +247,7 @@ def is_loaded(unit: Unit) -> Iterator[Finding]:
 
 
 def is_at_rest(unit: Unit) -> Iterator[Finding]:
-    """SB106."""
+    """SB106; of workers a death does not tell whether they have failed or done their work."""
     calm = unit.process is not None and unit.process.age_of_main > _CALM
     # What is meant to end is tried again until its start limit ends that.
     bounded = not unit.is_daemon and _is_given_up(unit)
@@ -213,6 +265,7 @@ def is_at_rest(unit: Unit) -> Iterator[Finding]:
             unit.name,
             f"{process.deaths} of its workers ended within {WATCHED:.0f} s under a master of {process.age:.0f} s, and those that "
             f"ended took {process.spent_by_dead:.0f} s of CPU time",
+            severity=WARNING,
         )
 
 
@@ -226,14 +279,15 @@ def _starts_at_boot(unit: Unit, name: str, state: str) -> bool:
 
 def comes_back_after_a_reboot(unit: Unit) -> Iterator[Finding]:
     """SB107."""
+    state = unit.properties.get("UnitFileState", "")
+    started = {unit.name: state, **unit.triggers}
+    by_boot = any(_starts_at_boot(unit, name, one) for name, one in started.items())
     if not (unit.is_up or unit.triggers) or (unit.is_on_bus and unit.is_triggered):
         return
     if unit.trouble:
         yield Finding("SB107", unit.name, unit.trouble)
         return
-    state = unit.properties.get("UnitFileState", "")
-    started = {unit.name: state, **unit.triggers}
-    if any(_starts_at_boot(unit, name, one) for name, one in started.items()):
+    if by_boot:
         return
     told = [f"{name} is {_told(unit, name, one or 'not there')}" for name, one in unit.triggers.items()]
     seen = ", ".join(told) or f"it is {_told(unit, unit.name, state or 'transient')}"
@@ -292,7 +346,8 @@ def is_unbuffered(unit: Unit) -> Iterator[Finding]:
         seen = f"the process has no -u, and under its option -{option} PYTHONUNBUFFERED has no effect"
         yield Finding("SB202", unit.name, seen)
         return
-    mend = unit.entry(environment={"PYTHONUNBUFFERED": "1"})
+    is_kept = not any(os.path.basename(program) in _CLEANERS for program in unit.programs)
+    mend = unit.entry(environment={"PYTHONUNBUFFERED": "1"}) if is_kept else None
     yield Finding("SB202", unit.name, "the process has neither PYTHONUNBUFFERED nor -u", mend)
 
 
@@ -336,8 +391,8 @@ _OF_FILES = ("SB101", "SB102", "SB103", "SB104", "SB304", "SB305")
 
 #: What a rule is about: where a drop-in of somebody else says it last, no line of the inventory mends it.
 _DIRECTIVES = {
-    "SB101": ("Restart", "RestartSec", "RestartPreventExitStatus"),
-    "SB102": ("RestartSec",),
+    "SB101": ("Restart", "RestartSec", "RestartPreventExitStatus", "RemainAfterExit"),
+    "SB102": ("RestartSec", "RestartSteps", "RestartMaxDelaySec"),
     "SB103": ("StartLimitIntervalSec", "StartLimitInterval", "StartLimitBurst"),
     "SB201": ("StandardOutput", "StandardError"),
 }

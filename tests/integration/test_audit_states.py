@@ -15,6 +15,7 @@ FOLDER = "/etc/systemd/system"
 SLEEP = "import time; time.sleep(10**6)"
 COMMAND = f"ExecStart=/usr/bin/python3 -c '{SLEEP}'\n"
 PLAIN = f"[Service]\n{COMMAND}"
+NO_LIMIT = "[Unit]\nStartLimitIntervalSec=0\n"
 INSTALL = "[Install]\nWantedBy=multi-user.target\n"
 STRANGER = "audit-visitor.service"
 
@@ -84,6 +85,29 @@ def test_what_runs_is_audited_though_its_unit_is_gone(host, units, change, why):
         assert told(result, "SB107") == [why]
         assert not any(one["mend"] for one in of(result, STRANGER))
     host.run(f"systemctl stop {STRANGER}; ! test -h {FOLDER}/{STRANGER} || rm {FOLDER}/{STRANGER}")
+
+
+STARTED = {
+    "audit-locked": "/usr/bin/flock -n /run/audit.lock {python}",
+    "audit-timed": "/usr/bin/timeout 3600 {python}",
+    "audit-other": "/usr/sbin/runuser -u nobody -- {python}",
+    "audit-both": '/bin/sh -c "flock -n /run/audit-both.lock {python}; true"',
+}
+
+
+def test_a_python_behind_a_program_that_starts_it_is_audited(host, units):
+    host.put("/opt/audit-sleep.py", SLEEP)
+    commands = {name: text.format(python="/usr/bin/python3 /opt/audit-sleep.py") for name, text in STARTED.items()}
+    names = {f"{name}.service" for name in commands}
+    units({f"{name}.service": f"[Service]\nExecStart={text}\n" for name, text in commands.items()}, *names)
+    wait_for(lambda: host.check("ps -eo args").count("/usr/bin/python3 /opt/audit-sleep.py") >= 2 * len(names) - 1)
+    result = audit(host)
+    assert {one["unit"] for one in result["services"]} >= names
+    assert all("SB202" in rules(result, name) for name in names)
+    host.check(["systemctl", "kill", "--signal=KILL", "--", *names])
+    # The command of a shell that does more than this cannot be told once it is gone.
+    assert {one["unit"] for one in audit(host)["services"]} & names == names - {"audit-both.service"}
+    host.run(["systemctl", "reset-failed", "--", *names])
 
 
 def test_what_is_listed_and_not_there_is_told(host, units):
@@ -182,6 +206,10 @@ def test_what_a_reboot_would_not_bring_back(host, units, texts, commands, seen):
             "Restart=always\nRestartPreventExitStatus=1 SIGKILL\n",
             ["Restart=always, but for the ends of RestartPreventExitStatus=1 KILL"],
         ),
+        (
+            "Restart=always\nRemainAfterExit=yes\n",
+            ["Restart=always, but for the ends that RemainAfterExit=yes takes for none"],
+        ),
     ],
 )
 def test_what_keeps_it_down_is_found_beside_restart(host, units, lines, seen):
@@ -193,6 +221,48 @@ def test_what_keeps_it_down_is_found_beside_restart(host, units, lines, seen):
         assert not result.get("failed"), result.get("msg")
         assert told(audit(host), "SB101") == []
     host.run(f"rm -r {FOLDER}/{STRANGER}.d && systemctl daemon-reload")
+
+
+@pytest.mark.parametrize(("remains", "state"), [("yes", "active exited 0"), ("no", "activating auto-restart 0")])
+def test_what_counts_as_active_when_it_has_ended_is_not_started_again(host, units, remains, state):
+    program = "Restart=always\nRestartSec=1h\nExecStart=/usr/bin/python3 -c pass\n"
+    units({STRANGER: f"{NO_LIMIT}[Service]\nRemainAfterExit={remains}\n{program}"}, STRANGER)
+    shown = f"systemctl show --value -p ActiveState -p SubState -p NRestarts {STRANGER}"
+    wait_for(lambda: sorted(host.check(shown).split()) == sorted(state.split()))
+    assert ("SB101" in rules(audit(host))) is (remains == "yes")
+
+
+@pytest.mark.parametrize("comment", ["# more", "; more"])
+@pytest.mark.parametrize("word", ['"DB_PASSWORD=hunter2', "foo-bar=hunter2"])
+def test_a_comment_within_a_directive_shows_nothing_of_its_value(host, units, comment, word):
+    units({STRANGER: f"{PLAIN}Environment=A=1 \\\n{comment}\n{word}\n"}, STRANGER)
+    result = audit(host)
+    assert told(result, "SB104")
+    assert "hunter2" not in str(result)
+
+
+def test_what_systemd_only_advises_against_is_told(host, units):
+    advised = "User=nobody\nStandardOutput=syslog\nPIDFile=/var/run/audit-visitor.pid\nKillMode=none\n"
+    units({STRANGER: f"{PLAIN}{advised}Restrat=no\n"}, STRANGER)
+    found = [(one["severity"], one["seen"]) for one in of(audit(host), STRANGER) if one["id"] == "SB104"]
+    host.check(["systemctl", "kill", "--signal=KILL", STRANGER])
+    assert [seen for severity, seen in found if severity == "warning" and "Restrat" not in seen] == []
+    assert len([seen for severity, seen in found if severity == "info"]) == 4
+    assert any("Restrat" in seen for severity, seen in found if severity == "warning")
+
+
+def test_a_restart_delay_that_rises_keeps_the_start_limit_away(host, units):
+    """Given up for good with the first delay, unless it rises; before 254 none does."""
+    rises = "RestartSec=1\nRestartSteps=2\nRestartMaxDelaySec=8\n"
+    program = "ExecStart=/usr/bin/python3 -c 'raise SystemExit(1)'\n"
+    units({STRANGER: f"[Service]\nRestart=always\n{rises}{program}"})
+    assert host.run(["systemctl", "start", STRANGER]).code == 0
+    is_known = "RestartSteps=2" in host.check(["systemctl", "show", "-p", "RestartSteps", STRANGER])
+    assert ("SB103" in rules(audit(host))) is not is_known
+    shown = f"systemctl show --value -p SubState -p NRestarts {STRANGER}"
+    state = {"auto-restart", "4"} if is_known else {"failed", "5"}
+    wait_for(lambda: set(host.check(shown).split()) == state, 40)
+    host.run(["systemctl", "reset-failed", STRANGER])
 
 
 def test_what_a_path_or_a_connection_starts_is_no_daemon(host, units):

@@ -40,7 +40,20 @@ def test_nothing_is_found_under_the_baseline(unit: Unit) -> None:
             ("SB101", "Restart=always, but for the ends of RestartPreventExitStatus=0 1 KILL TERM"),
         ),
         (daemon(Restart="no", RestartPreventExitStatus="0"), ("SB101", "Restart=no")),
+        (
+            daemon(RemainAfterExit="yes"),
+            ("SB101", "Restart=always, but for the ends that RemainAfterExit=yes takes for none"),
+        ),
+        (daemon(Restart="no", RemainAfterExit="yes"), ("SB101", "Restart=no")),
         (daemon(RestartUSec="100ms"), ("SB102", "RestartSec=100ms")),
+        (
+            daemon(RestartUSec="100ms", RestartSteps="5", RestartMaxDelayUSec="900ms"),
+            ("SB102", "RestartSec=100ms"),
+        ),
+        (
+            daemon(RestartUSec="100ms", RestartSteps="0", RestartMaxDelayUSec="1min"),
+            ("SB102", "RestartSec=100ms"),
+        ),
         (
             daemon(StartLimitIntervalUSec="1min"),
             ("SB103", "StartLimitBurst=5 within StartLimitIntervalSec=1min, at RestartSec=5s"),
@@ -56,6 +69,13 @@ def test_nothing_is_found_under_the_baseline(unit: Unit) -> None:
         (
             replace(daemon(), unloaded=("/etc/systemd/system/api.service.d/new.conf",)),
             ("SB105", "not loaded as it is on the disk: /etc/systemd/system/api.service.d/new.conf"),
+        ),
+        (
+            daemon(RestartUSec="1s", RestartSteps="5", RestartMaxDelayUSec="1min", StartLimitIntervalUSec="2min"),
+            (
+                "SB103",
+                "StartLimitBurst=5 within StartLimitIntervalSec=2min, at RestartSec=1s, which rises to 1min in 5 steps",
+            ),
         ),
         (daemon(UnitFileState="disabled"), ("SB107", "it is disabled")),
         (daemon(UnitFileState="enabled-runtime"), ("SB107", "it is enabled-runtime")),
@@ -84,6 +104,9 @@ def test_one_property_away_from_the_baseline(unit: Unit, expected: tuple[str, st
     [
         daemon(StartLimitIntervalUSec="10s"),
         daemon(RestartUSec="2s", StartLimitIntervalUSec="10s"),
+        daemon(RestartUSec="1s", RestartSteps="5", RestartMaxDelayUSec="1min", StartLimitIntervalUSec="10s"),
+        daemon(RestartUSec="100ms", RestartSteps="5", RestartMaxDelayUSec="1min"),
+        daemon(RestartUSec="1s", RestartSteps="2", RestartMaxDelayUSec="3s", StartLimitIntervalUSec="11s"),
         replace(daemon(UnitFileState="disabled"), pulled_in=frozenset({"api.service"})),
         replace(daemon(UnitFileState="enabled-runtime"), pulled_in=frozenset({"api.service"})),
         daemon(ActiveState="inactive", UnitFileState="disabled"),
@@ -97,6 +120,21 @@ def test_one_property_away_from_the_baseline(unit: Unit, expected: tuple[str, st
 )
 def test_what_is_fine(unit: Unit) -> None:
     assert found(unit) == []
+
+
+def test_what_mends_a_daemon_that_counts_as_active_when_it_has_ended() -> None:
+    service = {"RemainAfterExit": "no", "RestartPreventExitStatus": ""}
+    (finding,) = judge(daemon(Restart="no", RemainAfterExit="yes", RestartPreventExitStatus="1"))
+    assert finding.mend == {
+        "stability_services": [{"name": "api", "restart": "always", "directives": {"Service": service}}]
+    }
+    (finding,) = judge(daemon(RemainAfterExit="yes"))
+    service = {"RemainAfterExit": "no"}
+    assert finding.mend == {"stability_services": [{"name": "api", "directives": {"Service": service}}]}
+    path = "/etc/systemd/system/api.service.d/60-own.conf"
+    foreign = replace(FILE, path=path, text="[Service]\nRemainAfterExit=yes\n")
+    (finding,) = judge(replace(daemon(RemainAfterExit="yes"), files=(FILE, foreign)))
+    assert finding.seen.endswith(f"; {path} has the last word") and finding.mend is None
 
 
 @pytest.mark.parametrize(
@@ -149,7 +187,8 @@ def test_a_unit_that_is_enabled_into_what_no_boot_reaches(unit: Unit, name: str,
 def test_one_way_to_start_at_a_boot_is_enough() -> None:
     lost = {"api.service": ("multiuser.target",), "api.timer": ("timer.target",)}
     triggers = {"api.timer": "enabled", "api.socket": "enabled"}
-    assert found(replace(daemon(RemainAfterExit="yes"), triggers=triggers, stranded=lost)) == []
+    rules = [one for one, _seen in found(replace(daemon(RemainAfterExit="yes"), triggers=triggers, stranded=lost))]
+    assert rules == ["SB101"]
     assert found(replace(daemon(ActiveState="inactive"), stranded=lost)) == []
 
 
@@ -166,6 +205,42 @@ def test_a_limit_that_was_turned_off_under_its_old_name_is_only_told(section: st
 def test_each_diagnostic_of_systemd_is_a_finding() -> None:
     lines = ("api.service:9: Unknown key 'Restrat' in section [Service], ignoring.", "api.service:10: bad")
     assert found(replace(daemon(), diagnostics=lines)) == [("SB104", lines[0]), ("SB104", lines[1])]
+
+
+@pytest.mark.parametrize(
+    ("line", "severity"),
+    [
+        ("Special user nobody configured, this is not safe!", "info"),
+        ("Standard output type syslog is obsolete, automatically updating to journal. Please update your unit", "info"),
+        (
+            "PIDFile= references a path below legacy directory /var/run/, updating /var/run/x.pid \u2192 /run/x.pid; "
+            "please update the unit file accordingly.",
+            "info",
+        ),
+        (
+            "Unit uses MemoryLimit=; please use MemoryMax= instead. Support for MemoryLimit= will be removed soon.",
+            "info",
+        ),
+        ("Unit uses KillMode=none. This is unsafe, as it disables systemd's process lifecycle management", "info"),
+        ("Unit configured to use KillMode=none. This is unsafe, as it disables systemd's process", "info"),
+        (
+            "Configuration file x is marked executable. Please remove executable permission bits. Proceeding anyway.",
+            "info",
+        ),
+        ("Support for option MemoryLimit= has been removed and it is ignored", ""),
+        ("Standard output type x is obsolete, ignoring: syslog", ""),
+        ("Unknown section 'Servce'. Ignoring.", ""),
+        ("Neither a valid executable name nor an absolute path: please/run", ""),
+        ("Unit configuration has fatal error, unit will not be started.", ""),
+        ("Command /opt/please/run is not executable: No such file or directory", ""),
+        ("Service has no ExecStart=, ExecStop=, or SuccessAction=. Refusing.", ""),
+    ],
+)
+def test_what_systemd_only_advises_against_is_told(line: str, severity: str) -> None:
+    for path in (FILE.path, "/etc/systemd/system/failed-please.service"):
+        unit = replace(daemon(), files=(replace(FILE, path=path, text=f"{FILE.text}[Service]\nUser=nobody\n"),))
+        (finding,) = judge(replace(unit, diagnostics=(f"{path}:3: {line}",)))
+        assert (finding.id, finding.severity) == ("SB104", severity)
 
 
 def test_a_process_that_is_older_than_its_unit() -> None:
@@ -191,7 +266,9 @@ def test_a_process_that_is_older_than_its_unit() -> None:
 )
 def test_workers_that_die_under_a_living_master(process: Process, looping: bool) -> None:
     unit = replace(daemon(), files=(replace(FILE, age=process.age + 1),), process=process)
-    assert [finding.id for finding in judge(unit)] == (["SB106"] if looping else [])
+    # Whether they have failed or done their work cannot be told.
+    found_there = [(finding.id, finding.severity) for finding in judge(unit)]
+    assert found_there == ([("SB106", "warning")] if looping else [])
 
 
 @pytest.mark.parametrize("process", [None, replace(PROCESS, age=5.0, workers=())])
@@ -224,6 +301,13 @@ def test_a_unit_that_systemd_restarts_again_and_again(process: Any) -> None:
 def test_output_that_is_buffered(argv: list[str], variables: Any, lost: bool) -> None:
     unit = replace(daemon(), process=replace(PROCESS, argv=tuple(argv), variables=variables))
     assert [finding.id for finding in judge(unit)] == (["SB202"] if lost else [])
+
+
+@pytest.mark.parametrize(("program", "mends"), [("/usr/bin/timeout", True), ("/usr/bin/sudo", False)])
+def test_a_variable_that_does_not_get_there_mends_nothing(program: str, mends: bool) -> None:
+    process = replace(PROCESS, argv=("python", "app.py"), variables={})
+    (finding,) = judge(replace(daemon(), process=process, programs=(program,)))
+    assert (finding.id, finding.mend is not None) == ("SB202", mends)
 
 
 @pytest.mark.parametrize(("options", "option"), [("-I", "I"), ("-E", "E"), ("-Es", "E"), ("-sBE", "E")])
@@ -346,6 +430,33 @@ def test_what_a_timer_starts_is_a_job_whatever_its_type() -> None:
         (
             '[Service]\nEnvironment="GOOD=1" \\\n"DB_PASSWORD=hunter2\n',
             '{path}:3: Invalid syntax, ignoring: "GOOD=1"   "DB_PASSWORD=hunter2',
+            "{path}:3: Environment= with a value that is not shown",
+        ),
+        (
+            # systemd leaves out comments between the lines.
+            '[Service]\nEnvironment=A=1 \\\n# more\n  ; more\\\n"DB_PASSWORD=hunter2\n',
+            '{path}:5: Invalid syntax, ignoring: A=1  "DB_PASSWORD=hunter2',
+            "{path}:5: Environment= with a value that is not shown",
+        ),
+        (
+            "[Service]\nEnvironment=A=1 \\\n# more\nfoo-bar=hunter2\n",
+            "{path}:4: Invalid environment assignment, ignoring: foo-bar=hunter2",
+            "{path}:4: Environment= with a value that is not shown",
+        ),
+        (
+            "[Service]\nEnvironment=A=1 \\\nB=hunter2 \\\n# the end",
+            "{path}:4: Invalid environment assignment, ignoring: B=hunter2",
+            "{path}:4: Environment= with a value that is not shown",
+        ),
+        (
+            "[Service]\nEnvironment=A=1\n# more\nfoo-bar=hunter2\n",
+            "{path}:4: Invalid environment assignment, ignoring: foo-bar=hunter2",
+            "{path}:4: Invalid environment assignment, ignoring: a value that is not shown",
+        ),
+        (
+            # Two backslashes are one, and no end of a line.
+            "[Service]\nX=\\\\\nEnvironment=A=1 hunter2\n",
+            "{path}:3: Invalid environment assignment, ignoring: hunter2",
             "{path}:3: Environment= with a value that is not shown",
         ),
         (
