@@ -21,6 +21,7 @@ from .audit_environments import unseen_of
 from .audit_journal import unseen_of_journal
 from .audit_model import RECENTLY, Unit, UnitFile
 from .audit_processes import is_python, members, pythons_below, read_main_process, runs_python, watch_workers
+from .audit_refused import commands_in, is_of_python, is_refused
 from .audit_scripts import behind_starters
 from .memory_usage import accounted_memory
 from .shown_lists import members_of
@@ -112,20 +113,51 @@ def _programs(units: Sequence[str]) -> dict[str, list[Started]]:
 def _with_scripts(
     programs: Mapping[str, list[Started]], states: Mapping[str, systemd.UnitState]
 ) -> dict[str, list[Started]]:
-    """Return the programs with those behind shells and env(1), of units that do not run: of what runs the process is looked at.
+    """Return the programs with those behind shells and other starters, of units that do not run: of what runs the process is looked at.
+
+    Where that may not be seen (proc(5), ``hidepid``), there is nothing else to look at.
 
     A shell that is ``oneshot`` is left out, as it is while it runs.
     """
     found = {}
     for unit, own in programs.items():
-        is_down = not int(states[unit].get("MainPID") or 0) and states[unit].get("Type") != "oneshot"
+        pid = int(states[unit].get("MainPID") or 0)
+        is_down = (not pid or runs_python(pid) is None) and states[unit].get("Type") != "oneshot"
         folder = states[unit].get("WorkingDirectory", "").lstrip("!") or "/"
         found[unit] = [*own, *(Started(*one) for one in behind_starters(own, folder))] if is_down else own
     return found
 
 
+def _with_refused(
+    programs: Mapping[str, list[Started]], states: Mapping[str, systemd.UnitState]
+) -> dict[str, list[Started]]:
+    """Return the programs with those in the files of units that systemd refuses to load: it shows none of these."""
+    now = time.time()
+    return {
+        unit: own
+        if own or not is_refused(states[unit])
+        else [Started(*one) for one in commands_in(file.text for file in _files(states[unit], now))]
+        for unit, own in programs.items()
+    }
+
+
+def _python_services(
+    states: Mapping[str, systemd.UnitState], programs: Mapping[str, Sequence[Started]], unseen: list[str]
+) -> dict[str, systemd.UnitState]:
+    """Return the units that are Python services; of what systemd refuses to load, ``unseen`` tells where that cannot be told."""
+    found = {}
+    for unit, state in states.items():
+        if is_python_service(state, programs[unit]):
+            found[unit] = state
+        elif is_refused(state) and not int(state.get("MainPID") or 0) and is_of_python(programs[unit]) is None:
+            unseen.append(
+                f"whether {unit} is a Python service (LoadState={state['LoadState']}, and its program is not there)"
+            )
+    return found
+
+
 def is_python_service(state: systemd.UnitState, programs: Iterable[Started]) -> bool:
-    """Whether the main process is a Python or a shell that has started one, or where none runs, what would be started is one.
+    """Whether the main process is a Python or a starter that has started one, or where none runs, what would be started is one.
 
     What runs one command after the other (``oneshot``) would be a Python service at some times, and at others not.
     """
@@ -137,6 +169,8 @@ def is_python_service(state: systemd.UnitState, programs: Iterable[Started]) -> 
         return bool(pythons_below(pid, members(state.get("ControlGroup", ""))))
     if running is not None:
         return running
+    if is_refused(state):
+        return is_of_python(programs) is True
     return any(is_python(one.program) for one in programs)
 
 
@@ -326,9 +360,9 @@ def read_units(named: Sequence[str], version: int) -> Read:
     """
     read = Read()
     states = systemd.show(list(named) or _loaded(), PROPERTIES)
-    programs = _with_scripts(_programs(list(states)), states)
+    programs = _with_scripts(_with_refused(_programs(list(states)), states), states)
     if not named:
-        states = {unit: state for unit, state in states.items() if is_python_service(state, programs[unit])}
+        states = _python_services(states, programs, read.unseen)
     states = present(states, read.unseen)
     triggers = _triggers(states)
     states = without_further_connections(states, triggers)

@@ -119,7 +119,8 @@ RULES = (
         WARNING,
         "It does not come back after a reboot",
         "A unit that runs and is not enabled is gone after the next reboot.",
-        "LoadState= of the unit, UnitFileState= of it and of the timer, socket or path that starts it, and whether default.target pulls in, "
+        "LoadState= of the unit, also of one that is enabled and down, which systemd refuses to load; UnitFileState= of it and of the "
+        "timer, socket or path that starts it, and whether default.target pulls in, "
         "over any number of steps, either of them or one of the units into which it is enabled. What is enabled for this boot alone, "
         "static or indirect does not come back by itself.",
         "A reboot of a host with a started and not enabled unit, and with one that is enabled into multiuser.target: systemctl enable "

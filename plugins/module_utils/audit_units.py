@@ -15,6 +15,7 @@ from . import python_command
 from . import values as v
 from .audit_model import RECENTLY, Finding, Unit
 from .audit_processes import ENOUGH_DEATHS, WATCHED
+from .audit_refused import is_refused
 from .audit_rules import INFO, WARNING
 from .problems import HIDDEN
 
@@ -282,7 +283,9 @@ def comes_back_after_a_reboot(unit: Unit) -> Iterator[Finding]:
     state = unit.properties.get("UnitFileState", "")
     started = {unit.name: state, **unit.triggers}
     by_boot = any(_starts_at_boot(unit, name, one) for name, one in started.items())
-    if not (unit.is_up or unit.triggers) or (unit.is_on_bus and unit.is_triggered):
+    # What systemd refuses to load is down once it has ended, and was meant to be up.
+    is_meant = unit.is_up or unit.triggers or (by_boot and is_refused(unit.properties))
+    if not is_meant or (unit.is_on_bus and unit.is_triggered):
         return
     if unit.trouble:
         yield Finding("SB107", unit.name, unit.trouble)
@@ -403,8 +406,15 @@ def _where_it_is_said(unit: Unit, finding: Finding) -> Finding:
     return replace(finding, seen=f"{finding.seen}; {path} has the last word", mend=None) if path else finding
 
 
+def _not_judged(unit: Unit) -> tuple[str, ...]:
+    if is_refused(unit.properties):
+        # systemd has not read what stands behind the line that it does not take.
+        return tuple(name for name in _OF_FILES if name != "SB104")
+    return _OF_FILES if unit.properties.get("LoadState") in ("not-found", "masked") else ()
+
+
 def judge(unit: Unit) -> list[Finding]:
     """Return everything that the rules find in a unit, in their order."""
-    without = _OF_FILES if unit.properties.get("LoadState") in ("not-found", "masked") else ()
+    without = _not_judged(unit)
     found = [finding for name, rule in RULES.items() if name not in without for finding in rule(unit)]
     return [_where_it_is_said(unit, finding) for finding in found]

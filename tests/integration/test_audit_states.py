@@ -87,6 +87,27 @@ def test_what_runs_is_audited_though_its_unit_is_gone(host, units, change, why):
     host.run(f"systemctl stop {STRANGER}; ! test -h {FOLDER}/{STRANGER} || rm {FOLDER}/{STRANGER}")
 
 
+def test_what_has_died_since_its_unit_is_refused_is_still_found(host, units):
+    path = f"{FOLDER}/{STRANGER}"
+    units({STRANGER: f"{NO_LIMIT}{PLAIN}Restart=always\n{INSTALL}"}, STRANGER)
+    host.check(["systemctl", "enable", "--quiet", STRANGER])
+    host.check(f"sed -i s,^ExecStart=.*,ExecStart=python3x/app.py, {path}; systemctl daemon-reload")
+    host.check(["systemctl", "kill", "--signal=KILL", STRANGER])
+    try:
+        wait_for(lambda: host.run(["systemctl", "is-active", STRANGER]).output.strip() == "failed")
+        result = audit(host)
+        (service,) = [one for one in result["services"] if one["unit"] == STRANGER]
+        assert service["state"] == "failed"
+        assert any(line.startswith(f"{path}:4: ") for line in told(result, "SB104"))
+        assert told(result, "SB107") == ["its unit file cannot be loaded (LoadState=bad-setting)"]
+        assert set(rules(result)) == {"SB104", "SB107"}
+        host.check(f"sed -i s,^ExecStart=.*,ExecStart=bin/serve, {path}; systemctl daemon-reload")
+        unsure = f"whether {STRANGER} is a Python service (LoadState=bad-setting, and its program is not there)"
+        assert unsure in audit(host)["unseen"]
+    finally:
+        host.run(["systemctl", "reset-failed", STRANGER])
+
+
 STARTED = {
     "audit-locked": "/usr/bin/flock -n /run/audit.lock {python}",
     "audit-timed": "/usr/bin/timeout 3600 {python}",

@@ -39,6 +39,20 @@ def test_what_runs_without_a_unit_that_can_be_started(properties: Any, files: An
     ]
 
 
+@pytest.mark.parametrize(
+    ("properties", "rules"),
+    [
+        ({}, ["SB107"]),
+        ({"UnitFileState": "disabled"}, []),
+        # systemd stops reading at the line that it does not take.
+        ({"Restart": "no", "RestartUSec": "100ms", "MemoryMax": "infinity"}, ["SB107"]),
+    ],
+)
+def test_what_is_down_since_systemd_refuses_to_load_it(properties: dict[str, str], rules: list[str]) -> None:
+    state = {"LoadState": "bad-setting", "ActiveState": "failed", **properties}
+    assert [one for one, _seen in found(replace(daemon(**state), process=None))] == rules
+
+
 def test_a_unit_file_that_was_removed_without_a_word_to_systemd() -> None:
     why = "its unit file /etc/systemd/system/api.service is gone"
     unit = replace(daemon(FragmentPath=FILE.path, NeedDaemonReload="yes"), files=(), is_gone=True)

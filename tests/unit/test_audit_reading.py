@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils import audit_reading
 from ansible_collections.stability.baseline.plugins.module_utils.audit_reading import (
@@ -151,6 +153,53 @@ def test_whatever_runs_a_python_is_audited(
     monkeypatch.setattr(audit_reading, "pythons_below", lambda _pid, _pids: [])
     shown = {"MainPID": "11", "Type": "exec", **state}
     assert is_python_service(shown, [Started("/usr/bin/python3", "")]) is is_one
+
+
+@pytest.mark.parametrize(
+    ("pid", "running", "kind", "is_looked_behind"),
+    [
+        ("0", None, "exec", True),
+        ("11", False, "exec", False),
+        ("11", None, "exec", True),
+        ("11", None, "oneshot", False),
+    ],
+)
+def test_what_a_shell_would_start_counts_where_no_process_shows_it(
+    monkeypatch: pytest.MonkeyPatch, pid: str, running: bool | None, kind: str, is_looked_behind: bool
+) -> None:
+    monkeypatch.setattr(audit_reading, "runs_python", lambda _pid: running)
+    shell = Started("/bin/sh", "/bin/sh -c exec /opt/venv/bin/python -m app")
+    found = audit_reading._with_scripts({"api.service": [shell]}, {"api.service": {"MainPID": pid, "Type": kind}})
+    assert ("/opt/venv/bin/python" in [one.program for one in found["api.service"]]) is is_looked_behind
+
+
+@pytest.mark.parametrize(
+    ("loaded", "command", "is_one", "told"),
+    [
+        ("bad-setting", "python3x/app.py", True, False),
+        ("bad-setting", "/bin/sh -c true", False, False),
+        ("bad-setting", "bin/serve", False, True),
+        ("error", "", False, True),
+        ("loaded", "python3x/app.py", False, False),
+    ],
+)
+def test_what_systemd_refuses_to_load_is_known_by_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: str, command: str, is_one: bool, told: bool
+) -> None:
+    path = tmp_path / "api.service"
+    path.write_text(f"[Service]\nExecStart={command}\n")
+    state = {"LoadState": loaded, "FragmentPath": str(path), "DropInPaths": "", "MainPID": "0"}
+    monkeypatch.setattr(audit_reading.systemd, "show", lambda _units, _properties: {"api.service": state})
+    unseen: list[str] = []
+    monkeypatch.setattr(audit_reading, "runs_python", lambda _pid: False)
+    running = {"api.service": {**state, "MainPID": "11", "Type": "exec", "ControlGroup": "/nowhere"}}
+    assert audit_reading._python_services(running, {"api.service": []}, unseen) == {} and unseen == []
+    programs = audit_reading._with_refused({"api.service": []}, {"api.service": state})
+    assert list(audit_reading._python_services({"api.service": state}, programs, unseen)) == (
+        ["api.service"] if is_one else []
+    )
+    why = f"whether api.service is a Python service (LoadState={loaded}, and its program is not there)"
+    assert unseen == ([why] if told else [])
 
 
 @pytest.mark.parametrize(
