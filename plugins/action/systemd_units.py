@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action.normal import ActionModule as RunModule
+from ansible_collections.stability.baseline.plugins.module_utils.runtime_files import files
 from ansible_collections.stability.baseline.plugins.plugin_utils.checked_lists import checked_lists
 
 
@@ -21,5 +22,8 @@ class ActionModule(RunModule):
             by_variables = args.get("journald") is True
             checked = checked_lists(self, task_vars or {}, args["services"], None, True if by_variables else None)
             if by_variables:
-                self._task.args = {**args, "journald": checked.settings}
+                args = {**args, "journald": checked.settings}
+            if checked.uses_runtime and args.get("phase") != "users":
+                args = {**args, "runtime": files()}
+            self._task.args = args
         return super().run(tmp, task_vars)

@@ -13,9 +13,8 @@ from typing import Any
 from .adopt_clients import Clients, secrets_in
 from .masking import SECRET_NAME, has_credentials
 
-#: AUTH(?!OR) of the shared rule leaves out what speaks of authors, and with it the header.
 _NAME = re.compile(
-    rf"{SECRET_NAME.pattern}|AUTHORI[SZ]ATION|PRIVATE|FERNET|PW(?![A-Z])|(?<![A-Z])(?:PAT|PIN)(?![A-Z])", re.IGNORECASE
+    rf"{SECRET_NAME.pattern}|PRIVATE|FERNET|PW(?![A-Z])|(?<![A-Z])(?:PAT|PIN)(?![A-Z])", re.IGNORECASE
 )
 #: Bounded, since a certificate is one word to it.
 _SPEAKING = rf"[\w.-]{{0,99}}?(?:{_NAME.pattern})[\w.-]{{0,99}}"

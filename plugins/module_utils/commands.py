@@ -28,6 +28,10 @@ class EnvironmentFailure(RuntimeError):
     """What was asked cannot be done with a virtual environment; the text says what to do."""
 
 
+class TimedOut(EnvironmentFailure):
+    """A program took longer than it may."""
+
+
 @dataclass(frozen=True)
 class User:
     """Who executes and writes; ``groups`` are all groups, ``home`` is an absolute path."""
@@ -170,7 +174,7 @@ def run(
 ) -> Output:
     """Run a program as :func:`start` starts it.
 
-    After ``timeout`` seconds it is killed with its whole session, and :class:`EnvironmentFailure` raised.
+    After ``timeout`` seconds it is killed with its whole session, and :class:`TimedOut` raised.
     """
     with _memory() as stdout, _memory() as stderr:
         process = start(argv, user, extra, held, own_session=timeout is not None, streams=(stdout, stderr))
@@ -179,7 +183,7 @@ def run(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            raise EnvironmentFailure(f"{argv[0]} did not end within {timeout:.0f} seconds and was killed.") from None
+            raise TimedOut(f"{argv[0]} did not end within {timeout:.0f} seconds and was killed.") from None
         return Output(process.returncode, _text(stdout), _text(stderr))
 
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .services import Service
@@ -57,11 +58,12 @@ def type_under(service: Service, unit_type: str) -> str:
 @dataclass(frozen=True)
 class Under:
     """What a drop-in lies over: the ``Type=`` of the unit itself, the kinds of units that start it (``timer``, ``socket``,
-    ``path``), and whether it is enabled, so that it runs without them."""
+    ``path``), whether it is enabled, so that it runs without them, and the lines of it that :mod:`.runtime_lines` asks for."""
 
     type: str
     triggers: frozenset[str] = frozenset()
     is_enabled: bool = False
+    lines: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 def policy_for(service: Service, under: Under) -> str:
@@ -94,7 +96,7 @@ def _resetting(sections: Sections) -> Sections:
 
 def render_drop_in(service: Service, systemd_version: int, under: Under) -> Rendered:
     """Return the drop-in of ``service`` for a host with ``systemd_version``, over a unit that is there."""
-    sections = _resetting(sections_with(service, _values(service, under)))
+    sections = _resetting(sections_with(service, _values(service, under), under.lines))
     too_new = tuple(leave_out_too_new(sections, systemd_version))
     fail_once(sections, systemd_version)
     started = {

@@ -32,6 +32,8 @@ print("\\n" + "stability-answer:" + json.dumps({"prefix": sys.prefix, "base": sy
 """
 #: What the answer begins with: what runs at the start of an interpreter (``.pth``, ``sitecustomize``) may print, too.
 _ANSWER = "stability-answer:"
+#: Seconds after which one hangs, in what runs at its start for one.
+_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def ask_interpreter(path: str, user: User) -> Interpreter:
 
     Raises :class:`EnvironmentFailure` when it does not run or does not answer.
     """
-    output = run([path, "-I", "-B", "-c", _QUESTION], user)
+    output = run([path, "-I", "-B", "-c", _QUESTION], user, timeout=_PATIENCE)
     try:
         answer = json.loads(output.stdout.rpartition(_ANSWER)[2].partition("\n")[0])
     except ValueError:
@@ -75,7 +77,8 @@ def ask_interpreter(path: str, user: User) -> Interpreter:
 def runs_without_site(path: str, user: User, virtualenv: str) -> bool:
     """Whether the interpreter runs when nothing of the environment is run at its start, and the environment is of its version."""
     try:
-        output = run([path, "-I", "-S", "-B", "-c", "import sys; print('python%d.%d' % sys.version_info[:2])"], user)
+        question = "import sys; print('python%d.%d' % sys.version_info[:2])"
+        output = run([path, "-I", "-S", "-B", "-c", question], user, timeout=_PATIENCE)
     except EnvironmentFailure:
         return False
     folder = os.path.join(virtualenv, "lib", output.stdout.strip() or "python", "site-packages")

@@ -19,7 +19,7 @@ _WORDS = re.compile(r"[^/?#&=]+")
 _TOKEN = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])[\w.~%+-]{16,}\Z")
 #: Names of variables and options that speak of a secret.
 SECRET_NAME = re.compile(
-    r"PASS|PWD|PSW|SECRET|TOKEN|KEY|CREDENTIAL|AUTH(?!OR)|SALT|HMAC|BEARER|JWT|COOKIE|WEBHOOK|DSN|_URL|_URI",
+    r"PASS|PWD|PSW|SECRET|TOKEN|KEY|CREDENTIAL|AUTH(?!OR)|AUTHORI[SZ]ATION|SALT|HMAC|BEARER|JWT|COOKIE|WEBHOOK|DSN|_URL|_URI",
     re.IGNORECASE,
 )
 #: A shorter secret would hide half of every message, and is none.

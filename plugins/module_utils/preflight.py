@@ -29,6 +29,7 @@ class Checked:
     where the settings were not given. ``sources`` are the source folders of each environment, those of its services included,
     ``stop_units`` the units that stop before its switch,
     ``gates_as`` who checks what is staged in it where nobody but root would (empty: no service runs in it).
+    ``uses_runtime`` is whether a service needs the runtime.
     """
 
     settings: dict[str, str]
@@ -36,6 +37,7 @@ class Checked:
     sources: list[list[str]]
     stop_units: list[list[str]]
     gates_as: list[str]
+    uses_runtime: bool
 
 
 def check_lists(services: object, environments: object, journal: object = None, visible: Iterable[str] = ()) -> Checked:
@@ -83,7 +85,8 @@ def check_lists(services: object, environments: object, journal: object = None, 
     sources = [sources_of(environment, parsed_services) for environment in parsed_environments]
     stop_units = [_stop_units(environment, parsed_services) for environment in parsed_environments]
     gates_as = [gates_as_of(environment, parsed_services) for environment in parsed_environments]
-    return Checked(settings, sorted(set(namespaces.values())), sources, stop_units, gates_as)
+    uses_runtime = any(service.uses_runtime for service in parsed_services)
+    return Checked(settings, sorted(set(namespaces.values())), sources, stop_units, gates_as, uses_runtime)
 
 
 def sources_of(environment: Environment, services: Sequence[Service]) -> list[str]:

@@ -39,9 +39,12 @@ def without_specifiers(text: str, kept: str = "") -> str:
 def quote_word(text: str, kept: str = "") -> str:
     """Return one word for a directive that splits its value into words (specifiers are neutralised but those ``kept``)."""
     text = without_specifiers(text, kept)
-    if _PLAIN_WORD.match(text):
-        return text
-    return f'"{_escaped(text)}"'
+    return text if _PLAIN_WORD.match(text) else f'"{_escaped(text)}"'
+
+
+def quoted(word: str) -> str:
+    """Return one word for a directive that splits its value into words; its specifiers stay what they are."""
+    return word if _PLAIN_WORD.match(word.replace("%", "")) else f'"{_escaped(word)}"'
 
 
 def command_line(argv: Iterable[str], kept: str = "") -> str:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+#: All that processes of services read of ours.
+ROOT = "/usr/local/lib/stability"
 #: A service that has the runtime names this folder first in its ``PYTHONPATH``.
-FOLDER = "/usr/local/lib/stability/python"
+FOLDER = f"{ROOT}/python"
 #: The folder with the sockets of the processes of a service.
 PROBE = "STABILITY_PROBE"

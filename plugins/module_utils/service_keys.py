@@ -14,6 +14,7 @@ from typing import Any
 
 from . import values as v
 from .health import parse_health
+from .service_logging import parse_logging
 
 #: The kinds of services, and of keys: ``BOTH`` are for daemons and jobs. A drop-in is over somebody else's unit.
 BOTH, DAEMON, JOB, DROP_IN = "both", "daemon", "job", "drop_in"
@@ -112,13 +113,9 @@ OWN_KEYS = (
     Key("state", v.one_of("started", "stopped", "absent"), **_both("started")),
     Key("health", parse_health, kind=DAEMON),
     Key("settle_sec", v.finite_span, daemon="8s", job="0", drop_in="8s", kind=DAEMON),
+    Key("logging", parse_logging),
+    Key("probe", v.boolean, **_both(False), drop_in=False),
     Key("directives", v.directives, **_both({}), drop_in={}),
 )
-
-#: Keys of the contract that this version does not carry out yet, and what it says about them.
-PENDING_KEYS = {
-    "logging": "the managed logging configuration is not part of this version; configure logging in the service",
-    "probe": "the probe is not part of this version; leave the key out",
-}
 
 KEYS: dict[str, Key] = {key.name: key for key in DIRECTIVE_KEYS + OWN_KEYS if key.name}

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import values as v
+from .runtime_place import ROOT
 
 #: The levels of :mod:`logging` by name, the lowest first.
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 #: The folder of the files for ``apply: file`` on a host, each named after its service.
-FOLDER = "/usr/local/lib/stability/logging"
+FOLDER = f"{ROOT}/logging"
 _TEXT = "%(levelname)s %(name)s: %(message)s"
 #: A name has to be a word of ``STABILITY_LOGGERS``; those of :mod:`logging` are names of modules.
 _LOGGER = re.compile(r"[^\s=]+\Z")

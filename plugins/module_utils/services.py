@@ -14,7 +14,10 @@ from typing import Any
 from . import values as v
 from .health import Health
 from .problems import HIDDEN, InvalidInput, ListOf, Problem, show
-from .service_keys import BOTH, DAEMON, DIRECTIVE_KEYS, DROP_IN, JOB, KEYS, PENDING_KEYS, Key
+from .runtime_place import FOLDER
+from .service_keys import BOTH, DAEMON, DIRECTIVE_KEYS, DROP_IN, JOB, KEYS, Key
+from .service_logging import Logging, file_of
+from .service_runtime import faults, uses_runtime
 from .unit_names import drop_in_of, with_instance
 
 _NAME = re.compile(r"[A-Za-z0-9:_.-]+@?\Z")
@@ -122,6 +125,22 @@ class Service:
         return v.seconds(self.values["settle_sec"])
 
     @property
+    def uses_runtime(self) -> bool:
+        """Whether its processes start with the runtime."""
+        return uses_runtime(self.values)
+
+    @property
+    def logging_file(self) -> str:
+        """The file of ours with which it configures its logging; empty where it has none. The instances of a template share one."""
+        logging: Logging | None = self.values.get("logging")
+        return file_of(self.entry) if logging and logging.apply == "file" else ""
+
+    @property
+    def placed(self) -> list[str]:
+        """What of ours its processes are started with, as :func:`~.placed_files.digests_of` names it."""
+        return [*filter(None, (self.logging_file,)), *([FOLDER] if self.uses_runtime else [])]
+
+    @property
     def watched_paths(self) -> list[str]:
         """Paths whose content is part of what the process was started with."""
         files = [name.lstrip("-") for name in self.values["environment_files"] or ()]
@@ -186,16 +205,9 @@ def _check_known(item: _Item) -> None:
     for key in item.raw:
         if key == "name" or key in KEYS:
             continue
-        if key in PENDING_KEYS:
-            item.add(f".{key}", item.raw[key], "a key of this version", _sentence(PENDING_KEYS[key]))
-            continue
         near = difflib.get_close_matches(str(key), [*KEYS, "name"], n=1)
         remedy = f"Did you mean {near[0]}" if near else "Use directives for what has no key"
         item.add(f".{key}", _Said("an unknown key"), "a key of a service", remedy)
-
-
-def _sentence(phrase: str) -> str:
-    return phrase[0].upper() + phrase[1:]
 
 
 _KINDS = {DAEMON: "a daemon", JOB: "a scheduled job", DROP_IN: "a drop-in"}
@@ -312,6 +324,11 @@ def _check_hidden(item: _Item, checked: Mapping[str, Any]) -> None:
             item.add(f".{name}", _Said("both of them"), expected, "Take one of the two out")
 
 
+def _check_runtime(item: _Item, checked: Mapping[str, Any]) -> None:
+    for key, found, expected, remedy in faults(checked):
+        item.add(key, _Said(found), expected, remedy)
+
+
 def _check_directives(item: _Item, checked: Mapping[str, Any]) -> None:
     for section, remedy in _SECTIONS_REFUSED[item.kind].items():
         if section in checked["directives"]:
@@ -366,6 +383,7 @@ def _parse_one(item: _Item) -> Service:
     _check_together(item, checked)
     _check_start_limit(item, checked)
     _check_hidden(item, checked)
+    _check_runtime(item, checked)
     _check_directives(item, checked)
     if item.kind == JOB and checked["retries"] == 0 and "restart" not in item.raw:
         checked["restart"] = "no"

@@ -11,8 +11,10 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from subprocess import TimeoutExpired
+from typing import Optional
 
-from .commands import EnvironmentFailure, Output, current_user
+from .commands import EnvironmentFailure, Output, TimedOut, current_user
 from .commands import run as run_as
 from .commands import start as start_as
 from .unit_names import instance_of, unit_of
@@ -21,6 +23,10 @@ from .unit_names import instance_of, unit_of
 OLDEST = 247
 #: systemd-analyze(1): from here on ``verify`` has ``--recursive-errors=``, without which it exits 0 on unknown keys.
 RECURSIVE_ERRORS = 250
+#: Seconds after which one of the host's tools hangs.
+PATIENCE = 120.0
+#: Verbs of systemctl(1) that wait for processes, as long as the units themselves say (``TimeoutStartSec=``, ``TimeoutStopSec=``).
+_WAITS = ("start", "stop", "restart")
 _MANAGERS = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 
 _NOBODYS_INSTANCE = "stability-baseline"
@@ -61,10 +67,16 @@ class HostError(RuntimeError):
 _VARIABLES = {"LC_ALL": "C", "TZ": "UTC", "SYSTEMD_LOG_COLOR": "0"}
 
 
-def run(argv: Sequence[str]) -> Output:
-    """Run one of the host's own tools in the C locale and UTC."""
+def run(argv: Sequence[str], patience: Optional[float] = PATIENCE) -> Output:
+    """Run one of the host's own tools in the C locale and UTC, for at most ``patience`` seconds; without end for ``None``.
+
+    Raises:
+        HostError: it is not there, or it hangs.
+    """
     try:
-        return run_as(argv, current_user(), _VARIABLES)
+        return run_as(argv, current_user(), _VARIABLES, patience)
+    except TimedOut as failure:
+        raise HostError(f"{failure} Look at: systemctl is-system-running, systemctl list-jobs") from None
     except EnvironmentFailure as failure:
         raise HostError(f"{failure} Use a host that systemd manages.") from None
 
@@ -100,7 +112,12 @@ class Question:
         """Wait, and return the properties of each unit. To be called once."""
         if self._process is None:
             return {}
-        output, errors = self._process.communicate()
+        try:
+            output, errors = self._process.communicate(timeout=PATIENCE)
+        except TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            raise HostError(f"systemctl show did not end within {PATIENCE:.0f} seconds and was killed.") from None
         blocks = output.strip("\n").split("\n\n")
         if self._process.returncode or len(blocks) != len(self._units):
             raise HostError(f"systemctl show failed: {errors.strip() or output.strip()}")
@@ -117,7 +134,7 @@ def show(units: Sequence[str], properties: Sequence[str] = PROPERTIES) -> dict[s
 
 def act(verb: str, units: Sequence[str], *options: str) -> str:
     """Run ``systemctl <verb>`` on all ``units`` at once; return what it complained about, empty when nothing."""
-    done = run(["systemctl", *options, verb, "--", *units])
+    done = run(["systemctl", *options, verb, "--", *units], None if verb in _WAITS else PATIENCE)
     return (done.stderr or done.stdout).strip() if done.status else ""
 
 

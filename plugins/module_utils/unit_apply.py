@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from . import manifest as m
+from . import placed_files
 from . import systemd_host as systemd
 from .accounts import make_account
 from .files import STAGED, remove_file, sync_folder, write_file, write_files
+from .placed_files import Placed
 from .services import Service
 from .settle import settle
 from .unit_files import HEADER
@@ -242,8 +244,7 @@ class Run:
         What is remembered says until the end that a start is owed, and how the unit was found: a run that is killed on the
         way is taken up by the next one. The journal is read last, up to where it was: what it holds cannot keep a unit down.
         """
-        namespaces = {unit: self.services[unit].values["log_namespace"] or "" for unit in failures}
-        for namespace in set(namespaces.values()):
+        for namespace in {self._namespace(unit) for unit in failures}:
             with suppress(systemd.HostError):
                 systemd.sync_journal(namespace)
         ended = time.time()
@@ -251,10 +252,12 @@ class Run:
         changes = {unit: written[name] for unit in failures for name in self._files(unit) if name in written}
         back = {unit: change for unit, change in changes.items() if self._was_there(change)}
         restored = {change.name for change in back.values()}
-        again = [unit for unit in self.services if restored & set(self._files(unit))]
+        placed = self._placed_before(failures)
+        placed_files.restore(placed.values())
+        again = [unit for unit in self.services if restored & set(self._files(unit)) or self._file(unit) in placed]
         for change in dict.fromkeys(back.values()):
             self._restore(change)
-        if back:
+        if again:
             self._restore_drop_ins(again)
             for unit in again:
                 put_links_back(unit, self.links.get(unit, links_to(unit)), self._fragment(unit))
@@ -262,16 +265,37 @@ class Run:
             self._run_as_before(again)
             for name in restored:
                 self._remember_restored(written[name])
+            for record in [self.services[unit].record for unit in again if self._file(unit) in placed]:
+                self.remember(record, self.observed.manifest.entries.get(record))
             m.write_manifest(self.manifest)
         return [
             Failure(
                 unit,
                 reason,
-                tuple(systemd.journal_tail(unit, self.began, ended, namespaces[unit])),
-                self._outcome(unit, list(back), unit in changes),
+                self._journal_of(unit, ended),
+                self._outcome(unit, again, unit in back, unit in changes),
             )
             for unit, reason in failures.items()
         ]
+
+    def _namespace(self, unit: str) -> str:
+        return self.services[unit].values["log_namespace"] or ""
+
+    def _journal_of(self, unit: str, ended: float) -> tuple[str, ...]:
+        """Return the last records of a unit; where they cannot be read, all else is still to be told."""
+        try:
+            return tuple(systemd.journal_tail(unit, self.began, ended, self._namespace(unit)))
+        except systemd.HostError as error:
+            return (f"(they cannot be read: {error})",)
+
+    def _file(self, unit: str) -> str:
+        """Return the file of ours by which a unit's process configures its logging; empty when there is none."""
+        return self.services[unit].logging_file
+
+    def _placed_before(self, units: Iterable[str]) -> dict[str, Placed]:
+        """Return, by path, the files of logging that were another before, and that ``units`` have not come up with."""
+        paths = {self._file(unit) for unit in units}
+        return {one.path: one for one in self.plan.placed if one.path in paths and one.before is not None}
 
     def _fragment(self, unit: str) -> str:
         own = unit_path(template_of(unit))
@@ -322,10 +346,11 @@ class Run:
             if chosen:
                 systemd.act(verb, chosen)
 
-    def _outcome(self, unit: str, back: list[str], changed: bool) -> str:
-        if unit in back:
+    def _outcome(self, unit: str, again: list[str], is_back: bool, changed: bool) -> str:
+        if unit in again:
             state = systemd.show([unit], ("ActiveState",))[unit]["ActiveState"]
-            return f"The unit file from before has been put back; the unit is {state} under it."
+            file = "unit file" if is_back else "file of its logging"
+            return f"The {file} from before has been put back; the unit is {state} under it."
         if unit in {switch.unit for switch in self.plan.switches if switch.verb == "stop"}:
             return "It goes on as it ran."
         if unit in self.refused:
@@ -406,6 +431,7 @@ def apply_plan(plan: Plan, services: list[Service], observed: Observed) -> Appli
     run.disable()
     run.remove_files()
     run.retire_schedules()
+    placed_files.write(plan.placed)
     run.write_files()
     run.enable()
     if plan.reload:
@@ -415,4 +441,8 @@ def apply_plan(plan: Plan, services: list[Service], observed: Observed) -> Appli
     switched = time.time()
     failures = {**run.settle(), **run.timers_down(), **run.refused}
     run.record(failures)
-    return Applied(run.put_back(failures) if failures else [], switched)
+    if failures:
+        # What goes back may need the files that nobody needed any longer; the next run removes them.
+        return Applied(run.put_back(failures), switched)
+    placed_files.remove(plan.unplaced)
+    return Applied([], switched)

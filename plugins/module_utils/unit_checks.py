@@ -17,6 +17,7 @@ from .calendar_period import ITERATIONS, SHORT_TRY, by_expression, elapses, retr
 from .drop_ins import DAEMON, policy_for, type_under
 from .problems import HIDDEN, Problem, show
 from .sandbox import covers, made_folders
+from .runtime_lines import sets_path
 from .services import Service
 from .unit_files import RetryWindow, sections_of
 from .unit_names import instance_of, is_drop_in, unit_of
@@ -291,7 +292,7 @@ def _is_outdated(service: Service, observed: Observed) -> bool:
 def _drop_in_faults(service: Service, observed: Observed) -> Iterable[Problem]:
     """Yield what does not go together with the unit that is there."""
     state, given, enabled = observed.units[service.unit], service.values["restart"], service.values["enabled"]
-    below = under(service.unit, observed)
+    below = under(service.unit, observed, service.uses_runtime)
     is_oneshot = type_under(service, below.type) == "oneshot"
     if is_oneshot and given in ("always", "on-success") and not service.values["type"]:
         expected = "a restart policy for Type=oneshot (systemd.service(5))"
@@ -300,6 +301,10 @@ def _drop_in_faults(service: Service, observed: Observed) -> Iterable[Problem]:
         expected = f"no state for {service.unit}, which is a oneshot and down again as soon as it is done"
         remedy = "Take state out, or write directives: {Service: {RemainAfterExit: 'yes'}}"
         yield _problem(service, ".state", show("started"), expected, remedy)
+    if service.uses_runtime and sets_path(below.lines) and "PYTHONPATH" not in (service.values["environment"] or {}):
+        found, key = f"{service.unit}, which sets PYTHONPATH", "probe" if service.values["probe"] else "logging"
+        remedy = "The runtime's takes its place: write what it says into environment, too"
+        yield _problem(service, f".{key}", found, "environment: {PYTHONPATH: ...} beside it", remedy)
     burst, own = service.values["start_limit_burst"], service.values["directives"].get("Unit", {})
     if (
         policy_for(service, below) == DAEMON

@@ -12,6 +12,8 @@ from typing import Any
 from .hardening import PRESETS
 from .quoting import assignment, command_line, quote_word, without_specifiers
 from .service_keys import DAEMON, DIRECTIVE_KEYS, DROP_IN, JOB, Key
+from .runtime_lines import complete
+from .service_runtime import environment
 from .services import Service
 
 HEADER = (
@@ -23,7 +25,11 @@ HEADER = (
 ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", "PYTHONNOUSERSITE": "1"}
 #: The first systemd with ``RestartMode=``.
 _RESTART_MODE = 254
+#: The first systemd that takes capabilities away from a process with ``User=root`` and filters of system calls, so that it can no
+#: longer become somebody else (seen with 257, not with 252). From 255 on there is another way to the variables that come with it.
+_LOSES_CAPABILITIES = 257
 
+NO_LINES: Mapping[str, list[str]] = {}
 #: section -> directive -> its values (several repeat the directive); dictionaries keep the order of the file.
 Sections = dict[str, dict[str, list[str]]]
 
@@ -136,9 +142,13 @@ def _put_hardening(sections: Sections, preset: str) -> None:
         sections["Service"].setdefault(directive, [value])
 
 
-def sections_with(service: Service, values: Mapping[str, Any]) -> Sections:
-    """Return every directive that ``values`` (by key) and the ``directives`` of ``service`` make, in the order of the files."""
+def sections_with(service: Service, values: Mapping[str, Any], below: Mapping[str, list[str]] = NO_LINES) -> Sections:
+    """Return every directive that ``values`` (by key) and the ``directives`` of ``service`` make, in the order of the files.
+
+    ``below`` are lines of the unit that a drop-in lies over (see :func:`~.runtime_lines.complete`).
+    """
     sections: Sections = {"Unit": {}, "Service": {}, "Timer": {}, "Install": {}}
+    values = {**values, "environment": environment(values)}
     kind = DROP_IN if service.is_drop_in else JOB if service.is_job else DAEMON
     kept = _OF_INSTANCE if service.is_template else ""
     for key in DIRECTIVE_KEYS:
@@ -151,6 +161,7 @@ def sections_with(service: Service, values: Mapping[str, Any]) -> Sections:
             _put_hardening(sections, values["hardening"])
     for section, entries in values["directives"].items():
         sections[section].update({name: list(lines) for name, lines in entries.items()})
+    sections["Service"] = complete(values, sections["Service"], below)
     return sections
 
 
@@ -193,6 +204,14 @@ def fail_once(sections: Sections, version: int) -> None:
         sections["Service"] = service
 
 
+def keep_capabilities(sections: Sections, version: int) -> None:
+    """Let a process of root be one without ``User=root``, on a host with systemd ``version`` where that costs capabilities."""
+    service = sections["Service"]
+    if version >= _LOSES_CAPABILITIES and service.get("User") == ["root"] and "SetLoginEnvironment" not in service:
+        lines = {"SetLoginEnvironment" if name == "User" else name: lines for name, lines in service.items()}
+        sections["Service"] = {**lines, "SetLoginEnvironment": ["yes"]}
+
+
 def render(service: Service, systemd_version: int, window: RetryWindow | None = None) -> Rendered:
     """Return the unit files of ``service`` for a host with ``systemd_version`` (``252``).
 
@@ -201,6 +220,7 @@ def render(service: Service, systemd_version: int, window: RetryWindow | None = 
     sections = sections_of(service, window)
     too_new = tuple(leave_out_too_new(sections, systemd_version))
     fail_once(sections, systemd_version)
+    keep_capabilities(sections, systemd_version)
     if not service.is_job:
         text = text_of({name: sections[name] for name in ("Unit", "Service", "Install")})
         return Rendered((UnitFile(service.unit, text),), too_new, text)

@@ -12,6 +12,7 @@ from typing import Any
 
 from .accounts import Account
 from .manifest import ENVIRONMENT, Entry, Started, digest_text
+from .placed_files import Placed, changed_places, digests_of, to_remove, to_write
 from .services import Service
 from .unit_files import HEADER, Rendered
 from .unit_names import is_drop_in, is_instance, template_of, unit_of
@@ -90,6 +91,7 @@ class Switch:
 class Plan:
     """What a run does to a host, in this order; nothing else changes.
 
+    ``placed`` are files that processes read, ``unplaced`` those that go when every unit is up without them.
     ``retire`` maps units that are stopped under their unit file from before to the reason. ``adopt`` holds, by record, with
     what a process of somebody else's unit is taken to have been started; to remember it is no change of the host.
     """
@@ -98,11 +100,13 @@ class Plan:
     staged: tuple[str, ...] = ()
     retire: dict[str, str] = field(default_factory=dict)
     removals: list[Removal] = field(default_factory=list)
+    placed: list[Placed] = field(default_factory=list)
     files: list[FileChange] = field(default_factory=list)
     enable: list[str] = field(default_factory=list)
     disable: list[str] = field(default_factory=list)
     reload: bool = False
     switches: list[Switch] = field(default_factory=list)
+    unplaced: list[Placed] = field(default_factory=list)
     adopt: dict[str, Started] = field(default_factory=dict)
     watch: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -116,11 +120,13 @@ class Plan:
             self.staged,
             self.retire,
             self.removals,
+            self.placed,
             self.files,
             self.enable,
             self.disable,
             self.reload,
             self.acts,
+            self.unplaced,
         )
         return any(map(bool, steps))
 
@@ -135,13 +141,13 @@ class Plan:
         lines += [f"remove {path}, which a killed run left" for path in self.staged]
         lines += [f"stop {unit}: {reason}" for unit, reason in self.retire.items()]
         lines += [f"disable {unit}" for unit in self.disable]
-        lines += [str(removal) for removal in self.removals]
+        lines += [str(one) for one in (*self.removals, *self.placed)]
         for change in self.files:
             kept = " (the unit file that was there is kept)" if change.foreign else ""
             lines.append(f"{'create' if change.before is None else 'replace'} {change.path}{kept}")
         lines += [f"enable {unit}" for unit in self.enable]
         lines += ["daemon-reload"] if self.reload else []
-        return lines + [str(switch) for switch in self.acts]
+        return lines + [str(one) for one in (*self.acts, *self.unplaced)]
 
 
 def _wanted_links(service: Service) -> frozenset[str]:
@@ -207,11 +213,14 @@ def drop_in_remains(name: str) -> str:
 class _Planner:
     """Builds a plan, service by service."""
 
-    def __init__(self, observed: Observed, pending: Iterable[str], started: Mapping[str, str]) -> None:
+    def __init__(
+        self, observed: Observed, pending: Iterable[str], started: Mapping[str, str], wanted: Mapping[str, str]
+    ) -> None:
         self.observed = observed
         self.pending = frozenset(pending)
         self.started = started
-        self.plan = Plan(accounts=observed.accounts, staged=observed.staged)
+        self.placed = wanted
+        self.plan = Plan(accounts=observed.accounts, staged=observed.staged, placed=to_write(wanted, observed.placed))
 
     def add(self, service: Service, rendered: Rendered) -> None:
         for file in rendered.files:
@@ -349,6 +358,8 @@ class _Planner:
         if virtualenv in self.pending:
             generation = _PENDING
         digests = {path: self.observed.digests[path] for path in service.watched_paths}
+        placed = digests_of(self.placed)
+        digests.update({path: placed[path] for path in service.placed})
         return Started(digest_text(text), digests, generation)
 
     def _plan_switch(self, service: Service, text: str) -> None:
@@ -412,12 +423,21 @@ class _Planner:
             return [_FIRST]
         elif self.observed.files[template_of(service.switched_unit)] not in (None, text):
             started = replace(started, unit="")
-        return started.reasons(wanted)
+        changed = changed_places(self.placed, self.observed.placed) & set(service.placed)
+        return replace(started, paths={**started.paths, **dict.fromkeys(changed, "")}).reasons(wanted)
 
     def _is_unsettled(self, service: Service, state: Mapping[str, str]) -> bool:
         """Whether a unit that says active was restarted by systemd so short ago that it may be in a crash loop."""
         up_for = self.observed.now - int(state["ActiveEnterTimestampMonotonic"] or 0) / 1e6
         return int(state.get("NRestarts") or 0) > 0 and up_for < service.settle_sec
+
+    def plan_unplaced(self, present: Iterable[str]) -> None:
+        """Plan the end of files that nobody reads; a service that is not listed, or cannot be removed, keeps its own."""
+        entries, gone = self.observed.manifest.entries, {removal.name for removal in self.plan.removals}
+        names = [name for name, entry in entries.items() if entry.service not in set(present) and name not in gone]
+        services = {entries[name].service for name in names}
+        with_runtime = not self.observed.with_runtime.isdisjoint(names)
+        self.plan.unplaced = to_remove(self.placed, self.observed.placed, services, with_runtime)
 
     def orphans(self, names: Iterable[str]) -> list[str]:
         listed = set(names)
@@ -430,20 +450,22 @@ def plan_units(
     observed: Observed,
     pending: Iterable[str] = (),
     started: Mapping[str, str] = MappingProxyType({}),
+    placed: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
     """Return the plan that brings a host from ``observed`` to ``services``.
 
     ``rendered`` holds the unit files by service name; ``pending`` names the virtual environments that an earlier step
     of a real run would have changed (check mode), ``started`` the invocations that it has started on changed ones (empty in
-    check mode).
+    check mode), ``placed`` has the texts of the files that the processes of ``services`` read, by path.
     """
-    planner = _Planner(observed, pending, started)
+    planner = _Planner(observed, pending, started, placed)
     listed = {unit for service in services for unit in units_of([service])}
     for name in (*obsolete_names(services, observed.manifest), *observed.strays):
         planner.remove(name, is_listed=unit_of(name) in listed)
     for service in services:
         if not service.is_absent:
             planner.add(service, rendered[service.name])
+    planner.plan_unplaced(service.name for service in services if not service.is_absent)
     plan = planner.plan
     plan.reload = bool(plan.reload or plan.removals or plan.files or plan.enable or plan.disable)
     plan.orphans = planner.orphans(service.name for service in services)

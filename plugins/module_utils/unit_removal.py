@@ -19,6 +19,7 @@ from .environment_marks import GENERATION_FILE, JOURNAL_FILE
 from .environment_place import Place
 from .environment_switch import repair
 from .files import remove_file
+from .placed_files import Placed, remove
 from .unit_apply import Run
 from .unit_names import is_drop_in, is_template, template_of, unit_of
 from .unit_plan import NOTHING, UP, Plan, drop_in_remains, has_own_file, is_ours, is_own, not_removed, removal_of
@@ -32,13 +33,15 @@ _DOWN = ("inactive", "failed")
 class RemovalPlan:
     """What a removal does to a host, in this order.
 
-    ``plan`` ends what is ours; ``back`` holds, by unit, how what was there before goes on; ``marks`` are, by virtual environment,
+    ``plan`` ends what is ours; ``back`` holds, by unit, how what was there before goes on; ``placed`` is what processes of units
+    that are gone have read; ``marks`` are, by virtual environment,
     files of ours in it and the folder beside it; ``halves`` are the environments that a killed run left in that folder;
     ``remains`` is what this run cannot remove; ``state`` is whether anything is remembered that is then forgotten.
     """
 
     plan: Plan
     back: dict[str, m.Found] = field(default_factory=dict)
+    placed: list[Placed] = field(default_factory=list)
     marks: dict[str, list[str]] = field(default_factory=dict)
     halves: list[str] = field(default_factory=list)
     remains: list[str] = field(default_factory=list)
@@ -47,13 +50,15 @@ class RemovalPlan:
     @property
     def changed(self) -> bool:
         """Whether a run of this plan changes anything."""
-        return bool(self.plan.staged or self.plan.removals or self.marks or (self.state and not self.remains))
+        ours = self.plan.staged or self.plan.removals or self.placed or self.marks
+        return bool(ours or (self.state and not self.remains))
 
     def actions(self) -> list[str]:
         """Return what the run does, one line each, in order."""
         lines = self.plan.actions()
         lines += [f"enable {unit}, as it was" for unit, found in self.back.items() if found.links]
         lines += [f"restart {unit} under its own unit file" for unit, found in self.back.items() if found.active]
+        lines += map(str, self.placed)
         lines += [f"put {path} back, which a killed run left beside it" for path in self.halves]
         lines += [f"remove {path}" for paths in self.marks.values() for path in paths]
         return lines + ([f"remove {m.FOLDER}"] if self.state and not self.remains else [])
@@ -139,6 +144,8 @@ def plan_removal(observed: Observed, virtualenvs: Iterable[str], state: bool = F
             f"{m.REPLACED} holds {', '.join(lost)}, which belongs to no unit that is known. Put it back or remove it by hand."
         )
     removal.plan.reload = bool(removal.plan.removals)
+    if not removal.remains:
+        removal.placed = [Placed(path, text, None) for path, text in observed.placed.items()]
     for path in dict.fromkeys(path.rstrip("/") for path in virtualenvs):
         place = Place.of(path)
         if place.standing == place.replaced:
@@ -226,6 +233,7 @@ def apply_removal(removal: RemovalPlan, observed: Observed) -> list[str]:
     active = [unit for unit, found in removal.back.items() if found.active]
     complaint = systemd.act("restart", active) if active else ""
     run.forget()
+    remove(removal.placed)
     for virtualenv, marks in removal.marks.items():
         _remove_marks(virtualenv, marks)
     after = systemd.show(active, ("ActiveState",))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Optional
@@ -14,9 +13,12 @@ from . import unit_checks as checks
 from .accounts import missing_accounts
 from .drop_ins import render_drop_in
 from .hardening_paths import check_hardening_paths
-from .masking import SECRET_NAME, masked_value
+from .masked_units import MASK, masked_unit
+from .masking import masked_value
+from .placed_files import Placed, wanted_files
 from .problems import InvalidInput
 from .service_keys import KEYS
+from .runtime_lines import overridden
 from .services import Service, parse_services
 from .unit_files import Rendered, RetryWindow, render
 from .unit_plan import FileChange, Plan, Removal, describe, plan_units
@@ -28,12 +30,6 @@ if TYPE_CHECKING:
     from .unit_apply import Failure
     from .unit_question import Known
 
-#: systemd.syntax(7): blanks around the first ``=``, a backslash at the end that joins the next line that is no comment.
-_LINE_WITH_VALUES = re.compile(
-    r"^[ \t]*(Environment|Exec\w+|SetCredential\w*)[ \t]*=(?:\\\n(?:[ \t]*[#;][^\n]*\n)*|[^\n])*", re.MULTILINE
-)
-_ASSIGNMENT = re.compile(r"""(?<=[=\s"'])([A-Za-z_][A-Za-z0-9_]*)=""")
-_MASK = "********"
 #: Keys whose values, mappings, are never shown.
 _WITH_SECRETS = ("environment", "directives", "credentials")
 
@@ -84,8 +80,10 @@ def ask(raw: object, known: Known) -> Asked:
     return Asked(listed, known.version, ask_units(listed, known))
 
 
-def prepare(asked: Asked, earlier: Earlier, check_mode: bool) -> Prepared:
-    """Return the plan for the services; nothing is changed.
+def prepare(
+    asked: Asked, earlier: Earlier, check_mode: bool, runtime: Optional[Mapping[str, str]] = None
+) -> Prepared:
+    """Return the plan for the services; nothing is changed. ``runtime`` has the files of the runtime for those that need it.
 
     Raises :class:`InvalidInput` with every problem, :class:`~.systemd_host.HostError` when the host cannot be used.
     """
@@ -118,8 +116,10 @@ def prepare(asked: Asked, earlier: Earlier, check_mode: bool) -> Prepared:
         observed = replace(observed, accounts=())
     rendered, texts_too_new = _render(services, observed, windows)
     warnings += texts_too_new
+    warnings += overridden(services)
     services += absent
-    plan = plan_units(services, rendered, observed, pending, earlier.started_units)
+    placed = wanted_files(services, runtime)
+    plan = plan_units(services, rendered, observed, pending, earlier.started_units, placed)
     texts = {change.name: change.after for change in plan.files}
     # systemd-analyze does not name the unit of such a line.
     problems = checks.check_lengths(texts) or checks.check_texts(texts, observed, [*pending, *missing.values()])
@@ -137,7 +137,8 @@ def _render(
     warnings = []
     for service in services:
         if service.is_drop_in:
-            rendered[service.name] = render_drop_in(service, observed.version, under(service.unit, observed))
+            below = under(service.unit, observed, service.uses_runtime)
+            rendered[service.name] = render_drop_in(service, observed.version, below)
         else:
             rendered[service.name] = render(service, observed.version, windows.get(service.name))
         warnings += [
@@ -177,25 +178,8 @@ def carry_out(prepared: Prepared) -> Carried:
     )
 
 
-def _masked(text: str) -> str:
-    """Return a unit file's text without credentials, and the values of variables whose names speak of secrets.
-
-    What follows such a value on its line is left out with it, so that no way to quote can show a part of it.
-    """
-
-    def mask(line: re.Match[str]) -> str:
-        if line[1].startswith("SetCredential"):
-            return f"{line[0].partition(':')[0]}:{_MASK}"
-        for assignment in _ASSIGNMENT.finditer(line[0]):
-            if SECRET_NAME.search(assignment[1]):
-                return f"{line[0][: assignment.end()]}{_MASK}"
-        return line[0]
-
-    return _LINE_WITH_VALUES.sub(mask, text)
-
-
 def _file_diff(change: FileChange) -> dict[str, str]:
-    before, after = _masked(change.before or ""), _masked(change.after)
+    before, after = masked_unit(change.before or ""), masked_unit(change.after)
     if before == after:
         after += "# (a masked value changes)\n"
     owner = " (not of this collection; kept)" if change.foreign else ""
@@ -211,11 +195,23 @@ def _file_diff(change: FileChange) -> dict[str, str]:
 def _removal_diff(removal: Removal) -> dict[str, str]:
     path = unit_path(removal.name)
     end = " (the unit file from before)" if removal.restores else " (removed)"
-    after = _masked(kept_foreign(removal.name)) if removal.restores else ""
+    after = masked_unit(kept_foreign(removal.name)) if removal.restores else ""
     return {
         "before_header": path,
         "after_header": f"{path}{end}",
-        "before": _masked(removal.before or ""),
+        "before": masked_unit(removal.before or ""),
+        "after": after,
+    }
+
+
+def _placed_diff(change: Placed) -> dict[str, str]:
+    before, after = change.before or "", change.after or ""
+    there = "" if change.before is not None else " (not there)"
+    end = "" if change.after is not None else " (removed)"
+    return {
+        "before_header": f"{change.path}{there}",
+        "after_header": f"{change.path}{end}",
+        "before": before,
         "after": after,
     }
 
@@ -224,6 +220,7 @@ def _with_actions(parts: list[dict[str, str]], plan: Plan, actions: Sequence[str
     """Return the diffs of files, then the actions of which they do not tell."""
     written = {f"{'create' if change.before is None else 'replace'} {change.path}" for change in plan.files}
     written |= {str(removal).split(" (", 1)[0] for removal in plan.removals if removal.has_file}
+    written |= {str(placed) for placed in (*plan.placed, *plan.unplaced) if placed.is_shown}
     others = [line for line in actions if line.split(" (", 1)[0] not in written]
     if others:
         parts.append({"prepared": "".join(f"! {line}\n" for line in others)})
@@ -238,7 +235,9 @@ def shown(plan: Plan, with_diff: bool) -> dict[str, Any]:
 def diff(plan: Plan, actions: Optional[Sequence[str]] = None) -> list[dict[str, str]]:
     """Return what a run of ``plan`` changes, for Ansible's diff mode: each unit file, then the ``actions``, by default the plan's."""
     parts = [_removal_diff(removal) for removal in plan.removals if removal.has_file]
-    return _with_actions([*parts, *map(_file_diff, plan.files)], plan, plan.actions() if actions is None else actions)
+    parts += map(_file_diff, plan.files)
+    parts += [_placed_diff(placed) for placed in (*plan.placed, *plan.unplaced) if placed.is_shown]
+    return _with_actions(parts, plan, plan.actions() if actions is None else actions)
 
 
 def failure_text(failures: Sequence[Failure]) -> str:
@@ -251,14 +250,14 @@ def failure_text(failures: Sequence[Failure]) -> str:
 
 
 def _without_values(names: object) -> object:
-    return dict.fromkeys(names, _MASK) if isinstance(names, Mapping) else _MASK
+    return dict.fromkeys(names, MASK) if isinstance(names, Mapping) else MASK
 
 
 def _shown_value(key: object, value: object) -> object:
     """Return the value of a key as it may be shown: a key that is not known may be a misspelt one that holds secrets."""
     if key in _WITH_SECRETS:
         return _without_values(value)
-    return masked_value(value) if key == "name" or key in KEYS else _MASK
+    return masked_value(value) if key == "name" or key in KEYS else MASK
 
 
 def masked_services(raw: object) -> object:

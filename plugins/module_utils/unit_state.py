@@ -10,13 +10,16 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import manifest as m
 from . import systemd_host as systemd
 from .accounts import Account, missing_accounts
 from .drop_ins import Under
 from .files import STAGED, remove_file, sync_folder
+from .placed_files import PLACES, read_placed
+from .runtime_place import FOLDER
+from .runtime_lines import lines_below
 from .services import Service
 from .unit_names import DROP_IN, drop_in_of, is_instance, is_template, template_of, unit_of
 from .unit_question import Known
@@ -41,7 +44,8 @@ class Observed:
     :mod:`.manifest` makes of watched paths and virtual environments, ``strays`` the instances that would be left of a
     template that goes, ``kept`` the files of somebody else that are kept, ``packaged`` the units of which there is a unit
     file elsewhere, ``staged`` what a killed run left, ``triggers`` of each unit under a drop-in the kinds of units that start it,
-    ``later`` the texts of other drop-ins that come after ours, ``now`` the monotonic clock in seconds.
+    ``later`` the texts of other drop-ins that come after ours, ``now`` the monotonic clock in seconds, ``placed`` the texts of the files
+    of ours that processes of services read, by path, ``with_runtime`` the names in the manifest whose files name the runtime.
     """
 
     version: int
@@ -60,6 +64,8 @@ class Observed:
     triggers: Mapping[str, frozenset[str]]
     later: Mapping[str, str]
     now: float
+    placed: Mapping[str, str] = field(default_factory=dict)
+    with_runtime: frozenset[str] = frozenset()
 
 
 def unit_path(unit: str) -> str:
@@ -217,7 +223,7 @@ def _staged(files: Iterable[str]) -> tuple[str, ...]:
     kept = [
         f"{folder}/{name}" for folder, _folders, names in os.walk(m.REPLACED) for name in names if name.endswith(STAGED)
     ]
-    folders = sorted({os.path.dirname(unit_path(name)) for name in files} | {UNIT_FOLDER})
+    folders = sorted({os.path.dirname(unit_path(name)) for name in files} | {UNIT_FOLDER, *PLACES})
     beside = [
         f"{folder}/{name}"
         for folder in folders
@@ -228,7 +234,21 @@ def _staged(files: Iterable[str]) -> tuple[str, ...]:
     return (*beside, *sorted(kept))
 
 
+def _with_runtime(names: Iterable[str]) -> frozenset[str]:
+    """Return those of ``names`` whose unit files or drop-ins name the runtime."""
+    return frozenset(name for name in names if FOLDER in (read_unit_file(template_of(name)) or ""))
+
+
 _TYPE = re.compile(r"^\s*Type\s*=\s*(\S*)\s*$", re.MULTILINE)
+
+
+def texts_below(unit: str, observed: Observed) -> Iterator[str]:
+    """Yield the texts of the files of somebody else's unit, without our drop-in."""
+    state, ours = observed.units[unit], unit_path(drop_in_of(unit))
+    for path in filter(None, (state["FragmentPath"], *state["DropInPaths"].split())):
+        if path != ours:
+            with suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
+                yield stream.read()
 
 
 def type_of(unit: str, observed: Observed) -> str:
@@ -236,19 +256,18 @@ def type_of(unit: str, observed: Observed) -> str:
     state, ours = observed.units[unit], drop_in_of(unit)
     if not _TYPE.search(observed.files.get(ours) or ""):
         return state["Type"]
-    paths = [state["FragmentPath"], *(path for path in state["DropInPaths"].split() if path != unit_path(ours))]
     written = ""
-    for path in filter(None, paths):
-        with suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
-            written = [written, *_TYPE.findall(stream.read())][-1]
+    for text in texts_below(unit, observed):
+        written = [written, *_TYPE.findall(text)][-1]
     # systemd.service(5), "Type=": what a unit with a command has when nothing is written.
     return written or "simple"
 
 
-def under(unit: str, observed: Observed) -> Under:
-    """Return what a drop-in for ``unit`` lies over."""
+def under(unit: str, observed: Observed, with_lines: bool) -> Under:
+    """Return what a drop-in for ``unit`` lies over, ``with_lines`` of it for one that brings the runtime."""
     enabled = observed.units[unit]["UnitFileState"].startswith("enabled")
-    return Under(type_of(unit, observed), observed.triggers.get(unit, frozenset()), enabled)
+    lines = lines_below(texts_below(unit, observed)) if with_lines else {}
+    return Under(type_of(unit, observed), observed.triggers.get(unit, frozenset()), enabled, lines)
 
 
 @dataclass(frozen=True)
@@ -285,6 +304,7 @@ def observe(asked: Asked, services: Sequence[Service]) -> Observed:
     processes = [one for service in present for one in service.processes]
     paths = {path for one in processes for path in one.watched_paths}
     environments = {one.values["virtualenv"] for one in processes if one.values["virtualenv"]}
+    placed = read_placed()
     answers = asked.known.answer()
     states = {unit: answers[unit] for unit in units}
     return Observed(
@@ -304,4 +324,6 @@ def observe(asked: Asked, services: Sequence[Service]) -> Observed:
         triggers={one.unit: _triggers_of(one.unit) for one in present if one.is_drop_in},
         later=_later_drop_ins(states[one.unit] for one in present if one.is_drop_in),
         now=time.monotonic(),
+        placed=placed,
+        with_runtime=_with_runtime(manifest.entries) if placed else frozenset(),
     )

@@ -89,4 +89,8 @@ gates_as:
   elements: str
   returned: success
   sample: [api]
+uses_runtime:
+  description: Whether a service has the runtime (C(probe), or C(logging) that is applied at its start).
+  type: bool
+  returned: success
 """

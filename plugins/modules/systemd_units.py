@@ -54,6 +54,11 @@ options:
       - V(true) stands for the settings that the variables C(stability_journald_*) say.
       - Without it, the journal is left alone. With O(phase=users) it is not looked at.
     type: raw
+  runtime:
+    description:
+      - The files of the runtime, by their names, for services with C(probe) or with C(logging) that is applied at their start.
+      - The action hands them over where a service needs them; leave it out.
+    type: dict
   phase:
     description:
       - V(all) does everything.
@@ -202,7 +207,11 @@ def shown_options(module):
     """Return the options as the result shows them."""
     from ansible_collections.stability.baseline.plugins.module_utils import unit_run
 
-    return {"module_args": {**module.params, "services": unit_run.masked_services(module.params["services"])}}
+    shown = {
+        "services": unit_run.masked_services(module.params["services"]),
+        "runtime": sorted(module.params["runtime"] or ()),
+    }
+    return {"module_args": {**module.params, **shown}}
 
 
 def make_accounts(module):
@@ -225,7 +234,7 @@ def apply_units(module):
         asked = unit_run.ask(module.params["services"], known)
         options = ("changed_environments", "started_units", "accounts_made")
         earlier = unit_run.Earlier(*(module.params[option] for option in options))
-        prepared = unit_run.prepare(asked, earlier, module.check_mode)
+        prepared = unit_run.prepare(asked, earlier, module.check_mode, module.params["runtime"])
         journal = unit_journal.prepare(module.params["journald"], prepared.services, asked.version)
         result = unit_run.shown(prepared.plan, module._diff)
         carried = unit_run.Carried()
@@ -250,6 +259,7 @@ def main():
             "started_units": {"type": "dict", "default": {}},
             "accounts_made": {"type": "bool", "default": False},
             "journald": {"type": "raw"},
+            "runtime": {"type": "dict"},
             "phase": {"type": "str", "choices": ["all", "users"], "default": "all"},
         },
         supports_check_mode=True,

@@ -19,7 +19,7 @@ from ansible.module_utils import basic
 
 #: What changes a file system, and where a change of it is a change of the host.
 CHANGES = ("rename", "replace", "unlink", "rmdir", "symlink", "utime", "mkdir")
-PLACES = ("/etc", "/var/lib", "/opt")
+PLACES = ("/etc", "/var/lib", "/opt", "/usr/local")
 #: Verbs of systemctl that only look.
 LOOKS = {"show", "list-units", "--version"}
 CRASHED = 99
@@ -46,11 +46,11 @@ class Crash:
 
         setattr(os, name, changed)
 
-    def watched(self, real: Callable[[Sequence[str]], Any]) -> Callable[[Sequence[str]], Any]:
-        def run(argv: Sequence[str]) -> Any:
+    def watched(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def run(argv: Sequence[str], *options: Any) -> Any:
             if argv[0] == "systemctl" and not LOOKS & set(argv):
                 self.step()
-            return real(argv)
+            return real(argv, *options)
 
         return run
 

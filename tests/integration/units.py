@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 
+from ansible_collections.stability.baseline.plugins.module_utils.runtime_files import files
+
 SLEEP = {"user": "tester", "exec_start": ["/bin/sleep", "infinity"], "settle_sec": 0}
 
 
@@ -14,8 +16,14 @@ def service(name, **keys):
     return {"name": name, **SLEEP, **keys}
 
 
+def units_of(services):
+    """Return the options of systemd_units as its action hands them over."""
+    with_runtime = any({"logging", "probe"} & one.keys() for one in services)
+    return {"services": services, **({"runtime": files()} if with_runtime else {})}
+
+
 def apply(host, services, **options):
-    return host.module("systemd_units", {"services": services}, **options)
+    return host.module("systemd_units", units_of(services), **options)
 
 
 def applied(host, services):

@@ -12,12 +12,14 @@ from pathlib import Path
 
 PLUGINS = "plugins"
 CORE = f"{PLUGINS}/module_utils"
+#: What is sent to the host.
+ON_HOST = ("modules/{name}.py",)
 #: What ansible itself reads for a module, whatever it imports.
-_FACES = ("modules/{name}.py", "action/{name}.py", "doc_fragments/*", "plugin_utils/*")
+_FACES = (*ON_HOST, "action/{name}.py", "doc_fragments/*", "plugin_utils/*")
 
 
-def closure(root: Path, modules: Iterable[str]) -> list[str]:
-    """Return the paths (and patterns) of the plugins that ``modules`` consist of, sorted.
+def closure(root: Path, modules: Iterable[str], faces: Iterable[str] = _FACES) -> list[str]:
+    """Return the paths (and patterns) of the plugins that ``modules`` consist of, sorted; of all their ``faces``, or of some.
 
     Raises:
         ValueError: there is no such module.
@@ -26,8 +28,8 @@ def closure(root: Path, modules: Iterable[str]) -> list[str]:
     for name in modules:
         if not (root / PLUGINS / "modules" / f"{name}.py").is_file():
             raise ValueError(f"{name} is no module of {PLUGINS}/modules")
-        faces = [f"{PLUGINS}/{face.format(name=name)}" for face in _FACES]
-        found.update(face for face in faces if "*" in face or (root / face).is_file())
+        named = [f"{PLUGINS}/{face.format(name=name)}" for face in faces]
+        found.update(face for face in named if "*" in face or (root / face).is_file())
     waiting = [path for path in found if path.endswith(".py")]
     while waiting:
         new = _imported(root, waiting.pop()) - found

@@ -37,6 +37,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.environment_mar
     read_mark,
     write_mark,
 )
+from ansible_collections.stability.baseline.plugins.module_utils import interpreters
 from ansible_collections.stability.baseline.plugins.module_utils.interpreters import ask_interpreter
 from ansible_collections.stability.baseline.plugins.module_utils.virtual_environments import holds_environment
 
@@ -218,6 +219,15 @@ def test_an_interpreter_says_what_packaging_says_in_it() -> None:
 def test_what_is_no_interpreter(path: str, message: str) -> None:
     with pytest.raises(EnvironmentFailure, match=message):
         ask_interpreter(path, current_user())
+
+
+def test_an_interpreter_that_hangs_at_its_start_is_ended_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreters, "_PATIENCE", 0.2)
+    (tmp_path / "python").write_text("#!/bin/sh\nsleep 9\n")
+    (tmp_path / "python").chmod(0o755)
+    with pytest.raises(EnvironmentFailure, match=r"/python did not end within 0 seconds and was killed\."):
+        ask_interpreter(str(tmp_path / "python"), current_user())
+    assert not interpreters.runs_without_site(str(tmp_path / "python"), current_user(), "/")
 
 
 NOBODY = user_named("nobody")

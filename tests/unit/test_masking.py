@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.stability.baseline.plugins.module_utils.masked_units import masked_unit
 from ansible_collections.stability.baseline.plugins.module_utils.masking import (
+    SECRET_NAME,
     has_credentials,
     masked,
     masked_value,
@@ -60,3 +62,40 @@ def test_texts_inside_a_value_are_masked() -> None:
 def test_what_cannot_be_written_as_utf_8_is_shown_by_its_bytes() -> None:
     value = {"f\udcff": ["\ud800", ("a", 1)], "é": None}
     assert plain(value) == {"f\\xff": ["\\ud800", ["a", 1]], "é": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_secret"),
+    [
+        *(("AUTHORISATION", True), ("HTTP_AUTHORIZATION", True), ("Proxy-Authorization", True), ("auth", True)),
+        *(("AUTHOR", False), ("authors", False), ("AUTHORITY", False), ("COMPASS", True)),
+    ],
+)
+def test_names_that_speak_of_secrets(name: str, is_secret: bool) -> None:
+    assert bool(SECRET_NAME.search(name)) is is_secret
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("ExecStart=/bin/x --password s3cret --port 1", "ExecStart=/bin/x --password ********"),
+        ('ExecStart=/bin/x "--password" "s3 cret"', 'ExecStart=/bin/x "--password" "********'),
+        ("ExecStart=/bin/x --db-password=s3cret", "ExecStart=/bin/x --db-password=********"),
+        ("ExecStartPre=-/bin/x -token s3cret", "ExecStartPre=-/bin/x -token ********"),
+        ("ExecStart=/bin/x \\\n  --api-key s3cret \\\n  --port 1", "ExecStart=/bin/x \\\n  --api-key ********"),
+        ("ExecStart=/bin/x TOKEN=s3cret", "ExecStart=/bin/x TOKEN=********"),
+        ("ExecStart=/bin/x --header 'Authorization: Bearer s3cret'", "ExecStart=/bin/x --header 'Authorization: ********"),
+        ("ExecStart=/bin/x http://h/?token=s3cret", "ExecStart=/bin/x http://h/?token=********"),
+        ("ExecStart=/bin/x --db postgres://me:s3cret@h/d --port 1", "ExecStart=/bin/x --db postgres://****@h/d --port 1"),
+        ('Environment="DB=postgres://me:s3cret@h/d"', 'Environment="DB=postgres://****@h/d"'),
+        ("Environment=API_TOKEN=/usr", "Environment=API_TOKEN=********"),
+        ("SetCredential=a:s3cret", "SetCredential=a:********"),
+        # No secrets.
+        ("ExecStart=/bin/x --keyfile /usr/lib --author me", "ExecStart=/bin/x --keyfile /usr/lib --author me"),
+        ("ExecStart=/bin/x --no-password --port 1", "ExecStart=/bin/x --no-password --port 1"),
+        ("Documentation=man:passwd(5) --password x", "Documentation=man:passwd(5) --password x"),
+        ("ExecStart=/opt/keys/bin/run --port 1", "ExecStart=/opt/keys/bin/run --port 1"),
+    ],
+)
+def test_a_unit_is_shown_without_secrets(line: str, shown: str) -> None:
+    assert masked_unit(f"[Service]\n{line}\nUser=api\n") == f"[Service]\n{shown}\nUser=api\n"

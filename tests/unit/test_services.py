@@ -287,9 +287,31 @@ REFUSED = [
     ),
     ({"zzz": 1}, ".zzz (api): found an unknown key; expected a key of a service. Use directives for what has no key."),
     (
-        {"probe": True},
-        ".probe (api): found true; expected a key of this version. "
-        "The probe is not part of this version; leave the key out.",
+        {"probe": "maybe"},
+        '.probe (api): found "maybe"; expected true or false. Write true or false.',
+    ),
+    (
+        {"logging": {"levle": "INFO"}},
+        '.logging (api): found "levle"; expected one of level, format, loggers, apply. Did you mean level.',
+    ),
+    (
+        {"environment": {"STABILITY_LOG_LEVEL": "INFO"}},
+        ".environment.STABILITY_LOG_LEVEL (api): found a variable of the runtime; expected the key logging, which writes it. "
+        "Take it out.",
+    ),
+    (
+        {"environment": {"STABILITY_PROBE": "/run/x"}},
+        ".environment.STABILITY_PROBE (api): found a variable of the runtime; expected the key probe, which writes it. Take it out.",
+    ),
+    (
+        {"probe": True, "directives": {"Service": {"Environment": "A=1"}}},
+        ".directives.Service.Environment (api): found a directive that takes the place of the runtime's variables; "
+        "expected the key environment. Write the variables there.",
+    ),
+    (
+        {"logging": {"apply": "file"}, "directives": {"Service": {"RootDirectory": "/srv/root"}}},
+        ".logging (api): found a service with a root folder of its own; expected one that sees the folders of the host. "
+        "What it needs is not in there; take one of the two out.",
     ),
     (
         {"state": "gone"},

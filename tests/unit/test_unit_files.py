@@ -210,6 +210,21 @@ def test_on_failure_runs_once_and_not_for_each_try(version, keys, mode):
     assert [line for line in written if line.startswith(("Restart=", "RestartMode="))] == mode
 
 
+@pytest.mark.parametrize(
+    ("version", "keys", "lines"),
+    [
+        (256, {"user": "root"}, ["User=root"]),
+        (257, {"user": "root"}, ["SetLoginEnvironment=yes"]),
+        (257, {"user": "root", "group": "www"}, ["SetLoginEnvironment=yes", "Group=www"]),
+        (257, {}, ["User=api"]),
+        (257, {"user": "root", "directives": {"Service": {"SetLoginEnvironment": "no"}}}, ["User=root", "SetLoginEnvironment=no"]),
+    ],
+)
+def test_root_keeps_its_capabilities_where_its_name_would_cost_them(version, keys, lines):
+    written = rendered(keys, version).files[0].text.splitlines()
+    assert [line for line in written if line.startswith(("User=", "Group=", "SetLogin"))] == lines
+
+
 def test_a_line_that_systemd_would_refuse_is_told():
     texts = {"api.service": "[Service]\nExecStart=/bin/true " + "\u00e9" * 500_000 + "\nUser=api\n"}
     assert [str(problem) for problem in check_lengths(texts)] == [
