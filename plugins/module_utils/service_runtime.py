@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .problems import show
 from .runtime_place import FOLDER, PROBE
 
 IDENTIFIER = "STABILITY_IDENTIFIER"
@@ -32,6 +33,11 @@ def faults(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     if uses_runtime(values) and "Environment" in own:
         found = "a directive that takes the place of the runtime's variables"
         yield ".directives.Service.Environment", found, "the key environment", "Write the variables there"
+    for instance in values["instances"] if values["probe"] else ():
+        if "\\" in instance:
+            # Seen with 257, which then says that it fails to deserialize.
+            remedy = "systemd 255 and newer does not start a unit with one in RuntimeDirectory=; rename it or take probe out"
+            yield ".instances", show(instance), "no backslash in the name of an instance with the probe", remedy
     for key in ("logging", "probe"):
         if values[key] and {"RootDirectory", "RootImage"} & set(own):
             remedy = "What it needs is not in there; take one of the two out"

@@ -11,22 +11,21 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils.runtime_files import files
-from ansible_collections.stability.baseline.plugins.module_utils.runtime_place import FOLDER
-from ansible_collections.stability.baseline.plugins.module_utils.service_logging import Logging
+from ansible_collections.stability.baseline.plugins.module_utils.service_logging import file_of
 
 import cgroups
 import testhosts
 from releases import RELEASES
-from units import wait_for
+from units import apply, wait_for
 from wheelhouse import wheelhouse
 
 WHEELS = Path(__file__).parents[1] / "data" / "logging_wheels.txt"
 VENV = "/opt/logs/venv"
 WORK = "/opt/logs/work"
-CONFIGURED = f"{WORK}/logging.json"
 NUMBERS = count(1)
-STARTUP = {"PYTHONPATH": FOLDER, "STABILITY_LOG_LEVEL": "INFO"}
+STARTUP = {"logging": {"level": "INFO"}}
+#: The program reads the file; {file} is its path.
+FILED = {"logging": {"apply": "file"}, "environment": {"CONFIGURED": "{file}"}}
 #: What each application does when it is asked for something.
 ACT = """
 import logging
@@ -98,29 +97,44 @@ def host(make_host, release):
     host.put("/etc/pip.conf", f"[global]\nno-index = true\nfind-links = {testhosts.WHEELHOUSE}\n")
     host.check(f"/usr/bin/python3 -m venv {VENV}")
     host.check(f"{VENV}/bin/pip install -q --no-deps {testhosts.WHEELHOUSE}/*.whl")
-    for path, text in files().items():
-        host.put(f"{FOLDER}/{path}", text)
     for name, text in PROGRAMS.items():
         host.put(f"{WORK}/{name}", text)
-    host.put(CONFIGURED, Logging(apply="file").file)
     host.check(f"mkdir {WORK}/queue")
     return host
 
 
+def deployed(host, command, **keys):
+    """Deploy a command as a service that nothing has started yet, and return its name."""
+    unit = f"logs-{next(NUMBERS)}"
+    path = file_of(unit)
+    variables = {name: text.replace("{file}", path) for name, text in keys.pop("environment", {}).items()}
+    member = {
+        "name": unit,
+        "user": "root",
+        "exec_start": command.replace("{bin}", f"{VENV}/bin").replace("{file}", path).split(" "),
+        "working_directory": WORK,
+        "environment": variables,
+        "restart": "no",
+        "hardening": "none",
+        "state": "stopped",
+        # Workers of Celery that get the signal as well may leave a lock behind for which its main process waits for ever.
+        "directives": {"Service": {"KillMode": "mixed", "RemainAfterExit": "yes"}},
+        **keys,
+    }
+    result = apply(host, [member])
+    assert not result.get("failed"), result["msg"]
+    return unit
+
+
 @pytest.fixture
 def service(host):
-    """Return a function that starts a command as a unit of its own, which ends with the test."""
+    """Return a function that starts a command as a service of its own, which ends with the test."""
     started = []
 
-    def start(command, **variables):
-        unit = f"logs-{next(NUMBERS)}"
-        settings = [f"--setenv={name}={value}" for name, value in {"PYTHONUNBUFFERED": "1", **variables}.items()]
-        words = command.replace("{bin}", f"{VENV}/bin").split(" ")
-        # Workers of Celery that get the signal as well may leave a lock behind for which its main process waits for ever.
-        settings += ["-p", "KillMode=mixed", "-p", "RemainAfterExit=yes", f"--working-directory={WORK}"]
-        host.check(["systemd-run", "--quiet", f"--unit={unit}", *settings, *words])
-        started.append(unit)
-        return unit
+    def start(command, **keys):
+        started.append(deployed(host, command, **keys))
+        host.check(["systemctl", "start", started[-1]])
+        return started[-1]
 
     yield start
     for unit in started:
@@ -193,7 +207,7 @@ def test_what_a_django_site_says_of_logging_wins(host, service):
     ],
 )
 def test_with_the_file_each_record_arrives_once_in_lines(host, service, command):
-    unit = service(command.replace("{file}", CONFIGURED), CONFIGURED=CONFIGURED)
+    unit = service(command, **FILED)
     if "8101" in command:
         asked(host, 8101)
     elif "celery" in command:
@@ -254,11 +268,11 @@ def test_libraries_take_the_same_way_unless_they_are_configured(host, service, u
 
 
 LOG = "logging.getLogger('app').warning('record %d', number)"
-#: Ways of logging: variables, what is done first, and how one record is made.
+#: Ways of logging: keys, what is done first, and how one record is made.
 WAYS = {
     "startup": (STARTUP, "", LOG),
-    "startup in JSON": ({**STARTUP, "STABILITY_LOG_FORMAT": "json"}, "", LOG),
-    "file": ({}, f"from logging.config import dictConfig\ndictConfig(json.load(open('{CONFIGURED}')))", LOG),
+    "startup in JSON": ({"logging": {"format": "json"}}, "", LOG),
+    "file": (FILED, "from logging.config import dictConfig\ndictConfig(json.load(open(os.environ['CONFIGURED'])))", LOG),
     "structlog": (STARTUP, "import structlog", "structlog.get_logger('app').warning(f'record {number}')"),
     "loguru": (STARTUP, "from loguru import logger", "logger.warning(f'record {number}')"),
 }
@@ -270,18 +284,16 @@ ENDS = {
 }
 NUMBERED = "import ctypes, json, logging, os, signal, time\n{first}\nfor number in range(300):\n    {record}\n{end}\n"
 #: The memory of the process that allocates more.
-CAP = ("-p", "MemoryMax=96M", "-p", "MemorySwapMax=0")
+CAP = {"memory_max": "96M", "memory_swap_max": "0"}
 
 
-def check_numbered(host, way, end, *properties):
+def check_numbered(host, way, end, **cap):
     """Check that a process that makes numbered records and then ends in some way has left all of them in the journal."""
-    variables, first, record = WAYS[way]
-    unit = f"logs-{next(NUMBERS)}"
-    host.put(f"{WORK}/{unit}.py", NUMBERED.format(first=first, record=record, end=end))
-    usual = {"PYTHONUNBUFFERED": "1", "STABILITY_IDENTIFIER": unit}
-    settings = [f"--setenv={name}={value}" for name, value in {**usual, **variables}.items()]
-    command = ["systemd-run", "--quiet", "--wait", f"--unit={unit}", "-p", f"SyslogIdentifier={unit}", *properties]
-    host.run([*command, *settings, f"{VENV}/bin/python", f"{WORK}/{unit}.py"])
+    keys, first, record = WAYS[way]
+    path = f"{WORK}/numbered-{next(NUMBERS)}.py"
+    host.put(path, NUMBERED.format(first=first, record=record, end=end))
+    unit = deployed(host, f"{{bin}}/python {path}", **keys, **cap, directives={})
+    host.run(["systemctl", "start", "--wait", unit])
     shown = host.check(f"journalctl --sync; journalctl --quiet --all -o cat --unit={unit} SYSLOG_IDENTIFIER={unit}")
     numbers = [int(word) for word in re.findall(r"record (\d+)", shown)]
     assert numbers == list(range(300))
@@ -297,4 +309,4 @@ def test_no_record_is_lost_at_the_end_of_a_process(host, way, end):
 @pytest.mark.needs(cgroups.MEMORY_LIMITS)
 @pytest.mark.parametrize("way", WAYS)
 def test_no_record_is_lost_when_a_process_takes_more_memory_than_it_may(host, way):
-    check_numbered(host, way, "bytearray(300 << 20)", *CAP)
+    check_numbered(host, way, "bytearray(300 << 20)", **CAP)

@@ -9,8 +9,9 @@ import json
 from itertools import count
 
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils.runtime_files import files
 from ansible_collections.stability.baseline.plugins.module_utils.runtime_place import FOLDER
+
+from units import apply, service
 
 NUMBERS = count(1)
 PLAIN = "import logging, sys\n"
@@ -77,8 +78,8 @@ RECORD, BEGIN = 1.3, 0.015
 @pytest.fixture
 def prepared(host):
     if host.run(["test", "-e", f"{FOLDER}/sitecustomize.py"]).code:
-        for path, text in files().items():
-            host.put(f"{FOLDER}/{path}", text)
+        result = apply(host, [service("runtime-holder", logging={}, state="stopped")])
+        assert not result.get("failed"), result["msg"]
     return host
 
 

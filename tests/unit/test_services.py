@@ -309,6 +309,11 @@ REFUSED = [
         "expected the key environment. Write the variables there.",
     ),
     (
+        {"name": "w@", "probe": True, "instances": ["a", "b\\x2dc"]},
+        '.instances (w@): found "b\\\\x2dc"; expected no backslash in the name of an instance with the probe. systemd 255 and newer '
+        "does not start a unit with one in RuntimeDirectory=; rename it or take probe out.",
+    ),
+    (
         {"logging": {"apply": "file"}, "directives": {"Service": {"RootDirectory": "/srv/root"}}},
         ".logging (api): found a service with a root folder of its own; expected one that sees the folders of the host. "
         "What it needs is not in there; take one of the two out.",
