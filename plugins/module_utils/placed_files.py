@@ -10,7 +10,7 @@ import py_compile
 import re
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
@@ -35,7 +35,7 @@ _COMPILED = "__pycache__"
 
 @dataclass(frozen=True)
 class Placed:
-    """A file to be written, or removed where ``after`` is ``None``; ``before`` is its text now, ``None`` where there is none."""
+    """A file to be written, or removed (so is a folder, whose path ends with a slash) where ``after`` is ``None``; ``before`` is its text now, ``None`` where there is none."""
 
     path: str
     before: Optional[str]
@@ -49,11 +49,11 @@ class Placed:
     @property
     def is_shown(self) -> bool:
         """Whether its text is of the user's making, and so is shown by a diff."""
-        return self.path.startswith(f"{service_logging.FOLDER}/")
+        return self.path.startswith(f"{service_logging.FOLDER}/") and not self.path.endswith("/")
 
 
 def read_placed() -> dict[str, str]:
-    """Return the text of each file that is there, by path."""
+    """Return the text of each file that is there, by path, and of each folder in which there is none: a killed run left that."""
     found = {}
     for folder in PLACES:
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
@@ -61,7 +61,15 @@ def read_placed() -> dict[str, str]:
             if name.endswith((".py", _SUFFIX)) and not os.path.isdir(path):
                 with suppress(OSError), open(path, encoding="utf-8", errors="replace", newline="") as stream:
                     found[path] = stream.read()
+    below = {*map(os.path.basename, PLACES), _COMPILED}
+    for folder in (*PLACES, ROOT):
+        if os.path.isdir(folder) and below.issuperset(os.listdir(folder)) and not any(map(_in(folder), found)):
+            found[f"{folder}/"] = ""
     return found
+
+
+def _in(folder: str) -> Callable[[str], bool]:
+    return lambda path: path.startswith(f"{folder}/") and not path.endswith("/")
 
 
 def wanted_files(services: Iterable[Service], runtime: Optional[Mapping[str, str]]) -> dict[str, str]:
@@ -117,7 +125,8 @@ def to_remove(
     return [
         Placed(path, text, None)
         for path, text in found.items()
-        if path not in wanted and path not in kept and not (keeps_runtime and _is_of_runtime(path))
+        if not (path in wanted or path in kept or (keeps_runtime and _is_of_runtime(path)))
+        and not (path.endswith("/") and any(one.startswith(path) for one in wanted))
     ]
 
 
@@ -152,7 +161,8 @@ def remove(placed: Iterable[Placed]) -> None:
     for folder in folders:
         shutil.rmtree(f"{folder}/{_COMPILED}", ignore_errors=True)
     for path in paths:
-        remove_file(path)
+        if not path.endswith("/"):
+            remove_file(path)
     for folder in folders:
         with suppress(OSError):
             os.rmdir(folder)

@@ -10,8 +10,11 @@ from itertools import count
 
 import pytest
 
+from ansible_collections.stability.baseline.plugins.module_utils.runtime_place import ROOT
+from ansible_collections.stability.baseline.plugins.module_utils.service_logging import file_of
+
 from proofs import SEED, proof
-from units import apply, pids, properties, service
+from units import apply, pids, properties, service, units_of
 
 FOLDER = "/etc/systemd/system"
 THEIRS = "[Service]\nExecStart=/bin/sleep 4242\n\n[Install]\nWantedBy=multi-user.target\n"
@@ -52,7 +55,7 @@ def taken_away(host):
     result = host.module("baseline_removed", {})
     assert not result.get("failed"), result.get("msg")
     assert not host.module("baseline_removed", {})["changed"]
-    assert "stability" not in host.check(f"ls -AR {FOLDER}") + host.check(["ls", "/var/lib"])
+    assert "stability" not in host.check(f"ls -AR {FOLDER}") + host.check(["ls", "/var/lib", "/usr/local/lib"])
 
 
 def theirs(host, name):
@@ -131,7 +134,8 @@ class Removed(Foreign):
     def prepare(self, host, name):
         theirs(host, name)
         self.before = state(host, name)
-        settled(host, [service(name), {"name": "vendored", "drop_in": True}, service("ours@", instances=["a"])])
+        theirs_and_ours = [service(name), {"name": "vendored", "drop_in": True, "probe": True}]
+        settled(host, [*theirs_and_ours, service("ours@", instances=["a"], logging={"apply": "file"})])
 
     def interrupted(self, name):
         return "baseline_removed", {}
@@ -143,6 +147,45 @@ class Removed(Foreign):
         taken_away(host)
         host.check(["systemctl", "is-active", "vendored.service"])
         assert state(host, name) == self.before
+
+
+class Logged(Mine):
+    """A unit of ours that gets the runtime, and another file of its logging."""
+
+    def prepare(self, host, name):
+        settled(host, [service(name, logging={"apply": "file"})])
+        self.before = host.read(file_of(name))
+
+    def interrupted(self, name):
+        return "systemd_units", units_of([service(name, logging={"apply": "file", "level": "ERROR"}, probe=True)])
+
+    def ended(self, host, name, result):
+        assert result["changed"]
+
+    def heal(self, host, name):
+        settled(host, self.interrupted(name)[1]["services"])
+        assert host.read(file_of(name)) != self.before
+        environ = host.check(["cat", f"/proc/{pids(host, name)[name]}/environ"]).split("\0")
+        assert {f"PYTHONPATH={ROOT}/python", f"STABILITY_PROBE=/run/stability/{name}"} <= set(environ)
+        settled(host, [{"name": name, "state": "absent"}])
+        assert host.run(["test", "-e", file_of(name)]).code == 1
+
+
+class Unlogged(Mine):
+    """A unit of ours that has had both and loses them."""
+
+    def prepare(self, host, name):
+        settled(host, [service(name, logging={"apply": "file"}, probe=True)])
+
+    def interrupted(self, name):
+        return "systemd_units", {"services": [service(name)]}
+
+    def ended(self, host, name, result):
+        assert result["changed"]
+
+    def heal(self, host, name):
+        super().heal(host, name)
+        assert host.run(["test", "-e", file_of(name)]).code == 1
 
 
 class Packaged:
@@ -180,7 +223,7 @@ class Over(Packaged):
 
 
 @pytest.mark.drawn(3)
-@pytest.mark.parametrize("kind", [Foreign, Undone, Given, Mine, Removed, Packaged, Over])
+@pytest.mark.parametrize("kind", [Foreign, Undone, Given, Mine, Removed, Logged, Unlogged, Packaged, Over])
 def test_a_run_that_ends_before_any_of_its_changes(host, kind):
     host.put(f"{PACKAGES}/vendored.service", "[Service]\nExecStart=/bin/sleep 7777\n")
     host.check(["systemctl", "start", "vendored.service"])

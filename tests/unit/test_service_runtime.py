@@ -16,6 +16,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.placed_files im
     digests_of,
     read_placed,
     remove,
+    to_remove,
     wanted_files,
     write,
 )
@@ -245,4 +246,12 @@ def test_files_are_written_for_all_to_read_and_removed_with_their_folders(tmp_pa
     remove([Placed(path, "a = 1\n", None) for path in paths[2:]])
     assert sorted(name.name for name in (tmp_path / "stability").iterdir()) == ["python"]
     remove([Placed(path, "a = 1\n", None) for path in paths[:2]])
+    assert list(tmp_path.iterdir()) == []
+    # What a run leaves that is killed in between.
+    os.makedirs(f"{places[1]}/__pycache__")
+    left = read_placed()
+    assert list(left) == [f"{places[0]}/", f"{places[1]}/", f"{root}/"]
+    assert [str(one) for one in to_remove({}, left, (), False)] == [f"remove {path}" for path in left]
+    assert to_remove({paths[1]: ""}, left, (), False) == []
+    remove(to_remove({}, left, (), False))
     assert list(tmp_path.iterdir()) == []
