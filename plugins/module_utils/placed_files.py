@@ -35,7 +35,10 @@ _COMPILED = "__pycache__"
 
 @dataclass(frozen=True)
 class Placed:
-    """A file to be written, or removed (so is a folder, whose path ends with a slash) where ``after`` is ``None``; ``before`` is its text now, ``None`` where there is none."""
+    """A file to be written, or removed where ``after`` is ``None``; ``before`` is its text now, ``None`` where there is none.
+
+    A path that ends with a slash is that of a folder to be removed.
+    """
 
     path: str
     before: Optional[str]
@@ -157,7 +160,9 @@ def remove(placed: Iterable[Placed]) -> None:
     """Remove files, and each folder in which nothing else is: what Python has compiled there goes first."""
     paths = [one.path for one in placed]
     names = {*map(os.path.basename, paths), *map(os.path.basename, PLACES), _COMPILED}
-    folders = [one for one in (*reversed(PLACES), ROOT) if paths and os.path.isdir(one) and names.issuperset(os.listdir(one))]
+    folders = [
+        one for one in (*reversed(PLACES), ROOT) if paths and os.path.isdir(one) and names.issuperset(os.listdir(one))
+    ]
     for folder in folders:
         shutil.rmtree(f"{folder}/{_COMPILED}", ignore_errors=True)
     for path in paths:

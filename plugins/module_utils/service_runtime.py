@@ -36,7 +36,9 @@ def faults(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     for instance in values["instances"] if values["probe"] else ():
         if "\\" in instance:
             # Seen with 257, which then says that it fails to deserialize.
-            remedy = "systemd 255 and newer does not start a unit with one in RuntimeDirectory=; rename it or take probe out"
+            remedy = (
+                "systemd 255 and newer does not start a unit with one in RuntimeDirectory=; rename it or take probe out"
+            )
             yield ".instances", show(instance), "no backslash in the name of an instance with the probe", remedy
     for key in ("logging", "probe"):
         if values[key] and {"RootDirectory", "RootImage"} & set(own):

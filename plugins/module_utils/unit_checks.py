@@ -16,8 +16,8 @@ from .accounts import unknown_number
 from .calendar_period import ITERATIONS, SHORT_TRY, by_expression, elapses, retry_window, shortest_period_of
 from .drop_ins import DAEMON, policy_for, type_under
 from .problems import HIDDEN, Problem, show
-from .sandbox import covers, made_folders
 from .runtime_lines import sets_path
+from .sandbox import covers, made_folders
 from .services import Service
 from .unit_files import RetryWindow, sections_of
 from .unit_names import instance_of, is_drop_in, unit_of

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from .hardening import PRESETS
 from .quoting import assignment, command_line, quote_word, without_specifiers
-from .service_keys import DAEMON, DIRECTIVE_KEYS, DROP_IN, JOB, Key
 from .runtime_lines import complete
+from .service_keys import DAEMON, DIRECTIVE_KEYS, DROP_IN, JOB, Key
 from .service_runtime import environment
 from .services import Service
 
@@ -29,7 +30,6 @@ _RESTART_MODE = 254
 #: longer become somebody else (seen with 257, not with 252). From 255 on there is another way to the variables that come with it.
 _LOSES_CAPABILITIES = 257
 
-NO_LINES: Mapping[str, list[str]] = {}
 #: section -> directive -> its values (several repeat the directive); dictionaries keep the order of the file.
 Sections = dict[str, dict[str, list[str]]]
 
@@ -142,7 +142,9 @@ def _put_hardening(sections: Sections, preset: str) -> None:
         sections["Service"].setdefault(directive, [value])
 
 
-def sections_with(service: Service, values: Mapping[str, Any], below: Mapping[str, list[str]] = NO_LINES) -> Sections:
+def sections_with(
+    service: Service, values: Mapping[str, Any], below: Mapping[str, list[str]] = MappingProxyType({})
+) -> Sections:
     """Return every directive that ``values`` (by key) and the ``directives`` of ``service`` make, in the order of the files.
 
     ``below`` are lines of the unit that a drop-in lies over (see :func:`~.runtime_lines.complete`).

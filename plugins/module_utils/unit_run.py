@@ -17,8 +17,8 @@ from .masked_units import MASK, masked_unit
 from .masking import masked_value
 from .placed_files import Placed, wanted_files
 from .problems import InvalidInput
-from .service_keys import KEYS
 from .runtime_lines import overridden
+from .service_keys import KEYS
 from .services import Service, parse_services
 from .unit_files import Rendered, RetryWindow, render
 from .unit_plan import FileChange, Plan, Removal, describe, plan_units
@@ -80,9 +80,7 @@ def ask(raw: object, known: Known) -> Asked:
     return Asked(listed, known.version, ask_units(listed, known))
 
 
-def prepare(
-    asked: Asked, earlier: Earlier, check_mode: bool, runtime: Optional[Mapping[str, str]] = None
-) -> Prepared:
+def prepare(asked: Asked, earlier: Earlier, check_mode: bool, runtime: Optional[Mapping[str, str]] = None) -> Prepared:
     """Return the plan for the services; nothing is changed. ``runtime`` has the files of the runtime for those that need it.
 
     Raises :class:`InvalidInput` with every problem, :class:`~.systemd_host.HostError` when the host cannot be used.

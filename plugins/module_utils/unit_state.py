@@ -18,8 +18,8 @@ from .accounts import Account, missing_accounts
 from .drop_ins import Under
 from .files import STAGED, remove_file, sync_folder
 from .placed_files import PLACES, read_placed
-from .runtime_place import FOLDER
 from .runtime_lines import lines_below
+from .runtime_place import FOLDER
 from .services import Service
 from .unit_names import DROP_IN, drop_in_of, is_instance, is_template, template_of, unit_of
 from .unit_question import Known

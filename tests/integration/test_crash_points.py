@@ -9,7 +9,6 @@ import time
 from itertools import count
 
 import pytest
-
 from ansible_collections.stability.baseline.plugins.module_utils.runtime_place import ROOT
 from ansible_collections.stability.baseline.plugins.module_utils.service_logging import file_of
 

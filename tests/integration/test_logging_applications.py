@@ -272,7 +272,11 @@ LOG = "logging.getLogger('app').warning('record %d', number)"
 WAYS = {
     "startup": (STARTUP, "", LOG),
     "startup in JSON": ({"logging": {"format": "json"}}, "", LOG),
-    "file": (FILED, "from logging.config import dictConfig\ndictConfig(json.load(open(os.environ['CONFIGURED'])))", LOG),
+    "file": (
+        FILED,
+        "from logging.config import dictConfig\ndictConfig(json.load(open(os.environ['CONFIGURED'])))",
+        LOG,
+    ),
     "structlog": (STARTUP, "import structlog", "structlog.get_logger('app').warning(f'record {number}')"),
     "loguru": (STARTUP, "from loguru import logger", "logger.warning(f'record {number}')"),
 }

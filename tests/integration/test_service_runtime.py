@@ -58,7 +58,9 @@ def records(host, unit, namespace=""):
 
     wait_for(lambda: any(one["MESSAGE"].endswith("root: end") for one in found()))
     told = [(int(one["PRIORITY"]), one["MESSAGE"], one["SYSLOG_IDENTIFIER"]) for one in found()]
-    environment = next((json.loads(text.partition("up ")[2]) for _priority, text, _name in told if "app: up" in text), {})
+    environment = next(
+        (json.loads(text.partition("up ")[2]) for _priority, text, _name in told if "app: up" in text), {}
+    )
     return [one for one in told if "app: up" not in one[1] and "root: end" not in one[1]], environment
 
 
@@ -66,7 +68,9 @@ def test_at_start_up_records_have_their_priority_and_the_name_of_the_service(hos
     result = deployed(host_with, spoken("spoken-a", **STARTUP, environment={"PYTHONPATH": "/srv/more"}))
     assert f"create {FOLDER}/sitecustomize.py" in result["actions"]
     # A service may not write there: what is not compiled costs it 10 ms at each start.
-    assert len(host_with.check(f"ls {FOLDER}/__pycache__ {FOLDER}/stability_runtime/__pycache__ | grep pyc").split()) == len(files())
+    assert len(
+        host_with.check(f"ls {FOLDER}/__pycache__ {FOLDER}/stability_runtime/__pycache__ | grep pyc").split()
+    ) == len(files())
     found, environment = records(host_with, "spoken-a")
     assert found == [(4, "WARNING app: warned", "spoken-a"), (7, "DEBUG app.part: in detail", "spoken-a")]
     assert environment["PYTHONPATH"] == f"{FOLDER}:/srv/more"
@@ -150,7 +154,9 @@ def test_the_file_is_there_before_the_start_and_a_change_of_it_restarts(host_wit
 
 
 def test_a_file_with_which_the_service_does_not_come_up_goes_back(host_with):
-    host_with.put("/srv/reads.py", READS.replace("logging.critical(", "assert logging.root.level < 50\nlogging.critical("))
+    host_with.put(
+        "/srv/reads.py", READS.replace("logging.critical(", "assert logging.root.level < 50\nlogging.critical(")
+    )
     service = spoken("spoken-g", exec_start=["/usr/bin/python3", "/srv/reads.py"], settle_sec="2s")
     deployed(host_with, {**service, "logging": {"apply": "file"}})
     before = host_with.read(FILED)
@@ -165,7 +171,9 @@ def test_another_version_of_the_runtime_restarts_exactly_who_has_it(host_with):
     deployed(host_with, *services)
     before = pids(host_with, "spoken-h", "spoken-i", "spoken-j")
     old = {**files(), "stability_runtime/runtime_hooks.py": files()["stability_runtime/runtime_hooks.py"] + "\n"}
-    result = host_with.module("systemd_units", {"services": services, "runtime": {**old, "stability_runtime/gone.py": ""}})
+    result = host_with.module(
+        "systemd_units", {"services": services, "runtime": {**old, "stability_runtime/gone.py": ""}}
+    )
     assert result["restarted"] == ["spoken-h.service"]
     result = deployed(host_with, *services)
     assert result["actions"] == [
@@ -197,7 +205,10 @@ def test_a_drop_in_brings_it_to_somebody_elses_unit(host_with):
     deployed(host_with, {"name": "spoken-m", "drop_in": True, **STARTUP, "probe": True})
     found, environment = records(host_with, "spoken-m")
     assert found[0] == (4, "WARNING app: warned", "vendor")
-    assert (environment["RUNTIME_DIRECTORY"], environment["STABILITY_PROBE"]) == ("/run/vendor", "/run/stability/spoken-m")
+    assert (environment["RUNTIME_DIRECTORY"], environment["STABILITY_PROBE"]) == (
+        "/run/vendor",
+        "/run/stability/spoken-m",
+    )
     host_with.put(unit, f"{text}Environment=PYTHONPATH=/srv\n")
     host_with.check(["systemctl", "daemon-reload"])
     refused = apply(host_with, [{"name": "spoken-m", "drop_in": True, "probe": True}])
@@ -211,7 +222,9 @@ def test_a_drop_in_brings_it_to_somebody_elses_unit(host_with):
 
 def test_who_does_not_hand_the_runtime_over_is_told(host_with):
     refused = host_with.module("systemd_units", {"services": [spoken("spoken-n", probe=True)]})
-    assert refused["msg"].startswith("runtime: found no files; expected the files of the runtime, which spoken-n needs. ")
+    assert refused["msg"].startswith(
+        "runtime: found no files; expected the files of the runtime, which spoken-n needs. "
+    )
 
 
 def test_a_file_of_variables_that_takes_it_away_is_told(host_with):
@@ -238,6 +251,8 @@ def test_everything_goes_with_the_baseline(host_with):
     predicted = host_with.module("baseline_removed", {}, check=True)
     result = host_with.module("baseline_removed", {})
     assert predicted["actions"] == result["actions"] and f"remove {ROOT}/logging/spoken-r.json" in result["actions"]
-    assert host_with.run(["test", "-e", ROOT]).code == host_with.run(["test", "-e", "/run/stability/spoken-q"]).code == 1
+    assert (
+        host_with.run(["test", "-e", ROOT]).code == host_with.run(["test", "-e", "/run/stability/spoken-q"]).code == 1
+    )
     assert not host_with.module("baseline_removed", {})["changed"]
     host_with.names = []

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import packaging.markers
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils import environment_lock
+from ansible_collections.stability.baseline.plugins.module_utils import environment_lock, interpreters
 from ansible_collections.stability.baseline.plugins.module_utils.commands import (
     EnvironmentFailure,
     User,
@@ -37,7 +37,6 @@ from ansible_collections.stability.baseline.plugins.module_utils.environment_mar
     read_mark,
     write_mark,
 )
-from ansible_collections.stability.baseline.plugins.module_utils import interpreters
 from ansible_collections.stability.baseline.plugins.module_utils.interpreters import ask_interpreter
 from ansible_collections.stability.baseline.plugins.module_utils.virtual_environments import holds_environment
 
@@ -221,7 +220,9 @@ def test_what_is_no_interpreter(path: str, message: str) -> None:
         ask_interpreter(path, current_user())
 
 
-def test_an_interpreter_that_hangs_at_its_start_is_ended_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interpreter_that_hangs_at_its_start_is_ended_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(interpreters, "_PATIENCE", 0.2)
     (tmp_path / "python").write_text("#!/bin/sh\nsleep 9\n")
     (tmp_path / "python").chmod(0o755)

@@ -84,9 +84,15 @@ def test_names_that_speak_of_secrets(name: str, is_secret: bool) -> None:
         ("ExecStartPre=-/bin/x -token s3cret", "ExecStartPre=-/bin/x -token ********"),
         ("ExecStart=/bin/x \\\n  --api-key s3cret \\\n  --port 1", "ExecStart=/bin/x \\\n  --api-key ********"),
         ("ExecStart=/bin/x TOKEN=s3cret", "ExecStart=/bin/x TOKEN=********"),
-        ("ExecStart=/bin/x --header 'Authorization: Bearer s3cret'", "ExecStart=/bin/x --header 'Authorization: ********"),
+        (
+            "ExecStart=/bin/x --header 'Authorization: Bearer s3cret'",
+            "ExecStart=/bin/x --header 'Authorization: ********",
+        ),
         ("ExecStart=/bin/x http://h/?token=s3cret", "ExecStart=/bin/x http://h/?token=********"),
-        ("ExecStart=/bin/x --db postgres://me:s3cret@h/d --port 1", "ExecStart=/bin/x --db postgres://****@h/d --port 1"),
+        (
+            "ExecStart=/bin/x --db postgres://me:s3cret@h/d --port 1",
+            "ExecStart=/bin/x --db postgres://****@h/d --port 1",
+        ),
         ('Environment="DB=postgres://me:s3cret@h/d"', 'Environment="DB=postgres://****@h/d"'),
         ("Environment=API_TOKEN=/usr", "Environment=API_TOKEN=********"),
         ("SetCredential=a:s3cret", "SetCredential=a:********"),

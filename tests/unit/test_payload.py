@@ -17,9 +17,7 @@ LIMITS = {"systemd_units": 370_000, "journald": 175_000, "pip_pinned": 475_000}
 
 @pytest.mark.parametrize("module", LIMITS)
 def test_a_module_takes_no_more_along_than_it_may(module: str) -> None:
-    sizes = {
-        path: len((ROOT / path).read_text(encoding="utf-8")) for path in closure(ROOT, [module], ON_HOST)
-    }
+    sizes = {path: len((ROOT / path).read_text(encoding="utf-8")) for path in closure(ROOT, [module], ON_HOST)}
     assert sum(sizes.values()) <= LIMITS[module], sorted(sizes.items(), key=lambda item: -item[1])
 
 

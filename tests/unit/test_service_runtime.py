@@ -23,12 +23,12 @@ from ansible_collections.stability.baseline.plugins.module_utils.placed_files im
 from ansible_collections.stability.baseline.plugins.module_utils.preflight import check_lists
 from ansible_collections.stability.baseline.plugins.module_utils.problems import InvalidInput
 from ansible_collections.stability.baseline.plugins.module_utils.runtime_files import files
-from ansible_collections.stability.baseline.plugins.module_utils.runtime_place import FOLDER
 from ansible_collections.stability.baseline.plugins.module_utils.runtime_lines import (
     lines_below,
     overridden,
     sets_path,
 )
+from ansible_collections.stability.baseline.plugins.module_utils.runtime_place import FOLDER
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
 from ansible_collections.stability.baseline.plugins.module_utils.unit_files import render
 from ansible_collections.stability.baseline.plugins.module_utils.unit_plan import plan_units
@@ -43,11 +43,11 @@ SOCKETS = ["Environment=STABILITY_PROBE=/run/stability/%N", "RuntimeDirectory=st
 UNSET = "UnsetEnvironment=RUNTIME_DIRECTORY"
 
 
-def added(keys, base=API):
+def added(keys):
     """Return the lines that a unit file has with ``keys`` and has not without those of the runtime."""
     plain = {name: value for name, value in keys.items() if name not in ("logging", "probe")}
     with_keys, without = (
-        render(parse_services([{**base, **one}])[0], 252).files[0].text.splitlines() for one in (keys, plain)
+        render(parse_services([{**API, **one}])[0], 252).files[0].text.splitlines() for one in (keys, plain)
     )
     changed = [line.replace('"', "") for line in without if line not in with_keys]
     assert [line for line in changed if not line.startswith("Environment=PYTHONPATH")] == []
@@ -104,6 +104,41 @@ def test_the_instances_of_a_template_have_their_own_name_and_folder():
     ]
 
 
+REFUSED = [
+    (
+        {"environment": {"STABILITY_LOG_LEVEL": "INFO"}},
+        ".environment.STABILITY_LOG_LEVEL (api): found a variable of the runtime; expected the key logging, which writes it. "
+        "Take it out.",
+    ),
+    (
+        {"environment": {"STABILITY_PROBE": "/run/x"}},
+        ".environment.STABILITY_PROBE (api): found a variable of the runtime; expected the key probe, which writes it. Take it out.",
+    ),
+    (
+        {"probe": True, "directives": {"Service": {"Environment": "A=1"}}},
+        ".directives.Service.Environment (api): found a directive that takes the place of the runtime's variables; "
+        "expected the key environment. Write the variables there.",
+    ),
+    (
+        {"name": "w@", "probe": True, "instances": ["a", "b\\x2dc"]},
+        '.instances (w@): found "b\\\\x2dc"; expected no backslash in the name of an instance with the probe. systemd 255 and newer '
+        "does not start a unit with one in RuntimeDirectory=; rename it or take probe out.",
+    ),
+    (
+        {"logging": {"apply": "file"}, "directives": {"Service": {"RootDirectory": "/srv/root"}}},
+        ".logging (api): found a service with a root folder of its own; expected one that sees the folders of the host. "
+        "What it needs is not in there; take one of the two out.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("keys", "problem"), REFUSED)
+def test_what_does_not_go_together_with_it_is_refused(keys, problem):
+    with pytest.raises(InvalidInput) as caught:
+        parse_services([{**API, **keys}])
+    assert str(caught.value) == f"stability_services[0]{problem}"
+
+
 BELOW = """
 [Service]
 SyslogIdentifier=theirs
@@ -113,11 +148,19 @@ Environment=A=1 "B=PYTHONPATHS= x"
 
 
 def test_a_drop_in_has_it_only_where_it_is_written_out_and_keeps_what_the_unit_has():
-    (plain,), (probed,) = (parse_services([{"name": "v", "drop_in": True, **keys}]) for keys in ({}, {"probe": True, **STARTUP}))
+    (plain,), (probed,) = (
+        parse_services([{"name": "v", "drop_in": True, **keys}]) for keys in ({}, {"probe": True, **STARTUP})
+    )
     below = Under("exec", lines=lines_below([BELOW]))
     assert "STABILITY" not in render_drop_in(plain, 252, below).files[0].text
     rendered = render_drop_in(probed, 252, below)
-    lines = [PATH, *LEVEL, "Environment=STABILITY_IDENTIFIER=theirs", SOCKETS[0], "Environment=RUNTIME_DIRECTORY=/run/vendor/%i"]
+    lines = [
+        PATH,
+        *LEVEL,
+        "Environment=STABILITY_IDENTIFIER=theirs",
+        SOCKETS[0],
+        "Environment=RUNTIME_DIRECTORY=/run/vendor/%i",
+    ]
     text = rendered.files[0].text
     assert [line for line in text.splitlines() if line.startswith(("Env", "Runtime", "Unset"))] == [*lines, SOCKETS[1]]
     assert PATH in rendered.start
@@ -132,7 +175,11 @@ def test_a_path_of_the_unit_itself_is_seen(line, found):
 
 
 def test_a_file_of_variables_that_takes_the_place_of_what_the_keys_say_is_told(tmp_path):
-    for name, text in (("a", "STABILITY_LOG_LEVEL=ERROR\n"), ("b", " PYTHONPATH=/x\nSTABILITY_PROBE=\n"), ("c", "#PYTHONPATH=\n")):
+    for name, text in (
+        ("a", "STABILITY_LOG_LEVEL=ERROR\n"),
+        ("b", " PYTHONPATH=/x\nSTABILITY_PROBE=\n"),
+        ("c", "#PYTHONPATH=\n"),
+    ):
         (tmp_path / f"{name}.env").write_text(text)
     services = parse_services([{**API, **STARTUP, "environment_files": [f"-{tmp_path}/*.env", f"{tmp_path}/gone"]}])
     assert overridden(services) == [
@@ -146,7 +193,14 @@ def test_a_file_of_variables_that_takes_the_place_of_what_the_keys_say_is_told(t
 RUNTIME = {"sitecustomize.py": "1", "stability_runtime/runtime_start.py": "2"}
 PLACED = {f"{FOLDER}/{name}": text for name, text in RUNTIME.items()}
 UP = {
-    **{"Names": "", "ActiveState": "active", "SubState": "running", "Type": "exec", "NeedDaemonReload": "no", "DropInPaths": ""},
+    **{
+        "Names": "",
+        "ActiveState": "active",
+        "SubState": "running",
+        "Type": "exec",
+        "NeedDaemonReload": "no",
+        "DropInPaths": "",
+    },
     **{"FragmentPath": "/etc/systemd/system/x", "NRestarts": "0", "ActiveEnterTimestampMonotonic": "1000000"},
 }
 FILED = "/usr/local/lib/stability/logging/api.json"
@@ -157,7 +211,9 @@ def planned(keys, started=None, placed=None, others=(), with_runtime=(), listed=
     (service,) = parse_services([{**API, **keys}])
     rendered = render(service, 252)
     wanted = wanted_files([service], RUNTIME)
-    start = started or Started(digest_text(rendered.start), {path: digests_of(wanted)[path] for path in service.placed}, "")
+    start = started or Started(
+        digest_text(rendered.start), {path: digests_of(wanted)[path] for path in service.placed}, ""
+    )
     entries = {"api.service": Entry("api", start), **{f"{name}.service": Entry(name) for name in others}}
     observed = Observed(
         version=252, units={"api.service": UP}, files={"api.service": rendered.files[0].text},
@@ -221,7 +277,13 @@ def test_the_runtime_must_be_handed_over():
 
 @pytest.mark.parametrize(
     ("keys", "found"),
-    [({}, False), ({"logging": {"apply": "file"}}, False), (STARTUP, True), ({"probe": True}, True), ({"state": "absent"}, False)],
+    [
+        ({}, False),
+        ({"logging": {"apply": "file"}}, False),
+        (STARTUP, True),
+        ({"probe": True}, True),
+        ({"state": "absent"}, False),
+    ],
 )
 def test_the_controller_says_whether_the_runtime_is_needed(keys, found):
     assert check_lists([{**API, **keys}], []).uses_runtime is found

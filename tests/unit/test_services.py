@@ -295,30 +295,6 @@ REFUSED = [
         '.logging (api): found "levle"; expected one of level, format, loggers, apply. Did you mean level.',
     ),
     (
-        {"environment": {"STABILITY_LOG_LEVEL": "INFO"}},
-        ".environment.STABILITY_LOG_LEVEL (api): found a variable of the runtime; expected the key logging, which writes it. "
-        "Take it out.",
-    ),
-    (
-        {"environment": {"STABILITY_PROBE": "/run/x"}},
-        ".environment.STABILITY_PROBE (api): found a variable of the runtime; expected the key probe, which writes it. Take it out.",
-    ),
-    (
-        {"probe": True, "directives": {"Service": {"Environment": "A=1"}}},
-        ".directives.Service.Environment (api): found a directive that takes the place of the runtime's variables; "
-        "expected the key environment. Write the variables there.",
-    ),
-    (
-        {"name": "w@", "probe": True, "instances": ["a", "b\\x2dc"]},
-        '.instances (w@): found "b\\\\x2dc"; expected no backslash in the name of an instance with the probe. systemd 255 and newer '
-        "does not start a unit with one in RuntimeDirectory=; rename it or take probe out.",
-    ),
-    (
-        {"logging": {"apply": "file"}, "directives": {"Service": {"RootDirectory": "/srv/root"}}},
-        ".logging (api): found a service with a root folder of its own; expected one that sees the folders of the host. "
-        "What it needs is not in there; take one of the two out.",
-    ),
-    (
         {"state": "gone"},
         '.state (api): found "gone"; expected one of started, stopped, absent. Choose one of them.',
     ),

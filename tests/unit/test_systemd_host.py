@@ -11,7 +11,13 @@ import time
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils import systemd_host
 from ansible_collections.stability.baseline.plugins.module_utils.commands import Output, current_user, start
-from ansible_collections.stability.baseline.plugins.module_utils.systemd_host import HostError, Question, act, message_lines, run
+from ansible_collections.stability.baseline.plugins.module_utils.systemd_host import (
+    HostError,
+    Question,
+    act,
+    message_lines,
+    run,
+)
 
 MESSAGES = [
     ("one line", ["one line"]),
@@ -44,7 +50,9 @@ def test_only_a_line_feed_ends_a_record(monkeypatch, character):
 
 def test_a_tool_that_hangs_is_ended_and_told():
     begun = time.monotonic()
-    with pytest.raises(HostError, match=r"^/bin/sleep did not end within 0 seconds and was killed\. Look at: systemctl "):
+    with pytest.raises(
+        HostError, match=r"^/bin/sleep did not end within 0 seconds and was killed\. Look at: systemctl "
+    ):
         run(["/bin/sleep", "9"], 0.2)
     assert time.monotonic() - begun < 5
 

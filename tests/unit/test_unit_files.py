@@ -217,7 +217,11 @@ def test_on_failure_runs_once_and_not_for_each_try(version, keys, mode):
         (257, {"user": "root"}, ["SetLoginEnvironment=yes"]),
         (257, {"user": "root", "group": "www"}, ["SetLoginEnvironment=yes", "Group=www"]),
         (257, {}, ["User=api"]),
-        (257, {"user": "root", "directives": {"Service": {"SetLoginEnvironment": "no"}}}, ["User=root", "SetLoginEnvironment=no"]),
+        (
+            257,
+            {"user": "root", "directives": {"Service": {"SetLoginEnvironment": "no"}}},
+            ["User=root", "SetLoginEnvironment=no"],
+        ),
     ],
 )
 def test_root_keeps_its_capabilities_where_its_name_would_cost_them(version, keys, lines):
