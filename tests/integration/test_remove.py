@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from units import apply, pids, properties, service
+from units import apply, pids, properties, service, wait_for
 
 ETC, VENDOR = "/etc/systemd/system", "/usr/lib/systemd/system"
 SLEEP = "[Service]\nExecStart=/bin/sleep {}\n\n[Install]\nWantedBy=multi-user.target\n"
 VENV = "/opt/removed/venv"
+TIMER = "stability-leakwatch.timer"
 MARK = f"{VENV}/stability-generation.json"
 #: name: (where its unit file is, enabled, running) before the baseline came.
 BEFORE = {
@@ -93,7 +94,10 @@ def test_the_host_is_as_it_was_before(host):
     deployed = host.playbook("stability.baseline.apply", variables=variables)
     assert deployed.code == 0, deployed.output
     host.put(MARK, '{"generation": "g"}\n')
-    assert seen(host) != before
+    watching = host.module("leakwatch", {"interval": "1s"})
+    assert not watching.get("failed"), watching["msg"]
+    wait_for(lambda: "/var/lib/stability/leakwatch.sqlite " in seen(host))
+    assert host.run(["test", "-e", f"{ETC}/{TIMER}"]).code == 0
     secret = "correct-horse-battery"
     index = f"https://me:{secret}@127.0.0.1/simple"
     variables["stability_environments"] = [{"virtualenv": VENV, "pins": [], "index_url": index}]
@@ -112,7 +116,8 @@ def test_the_host_is_as_it_was_before(host):
     assert results[0]["invocation"]["module_args"]["environments"] == [VENV]
     assert secret not in predicted.output + host.check(["journalctl", "--no-pager", "-o", "cat"])
     assert results[0]["actions"] == results[1]["actions"]
-    assert seen(host) == before
+    assert [run.tasks[-2]["result"]["changed"] for run in (predicted, removed)] == [True, True]
+    assert seen(host) == before and properties(host, TIMER, "LoadState") == ["not-found"]
     assert host.run(["test", "-e", "/var/lib/stability"]).code != 0
 
     again = host.playbook("stability.baseline.remove", variables=variables)
