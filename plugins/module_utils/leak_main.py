@@ -38,7 +38,7 @@ def _is_damaged(error: Exception) -> bool:
 
 def _begin_anew() -> None:
     """Remove the samples: they are no more than those of some days."""
-    print(f"{STORE} is damaged, and is begun anew", file=sys.stderr)
+    sys.stderr.write(f"{STORE} is damaged, and is begun anew\n")
     for path in (STORE, *JOURNALS):
         remove_file(path)
 
@@ -134,7 +134,7 @@ def _is_done(steps: Iterable[Callable[[], object]]) -> bool:
         try:
             step()
         except (CommandFailed, OSError, ValueError, sqlite3.Error) as error:
-            print(_complaint(error), file=sys.stderr)
+            sys.stderr.write(_complaint(error))
             done = False
             if _is_damaged(error):
                 _begin_anew()
@@ -142,7 +142,8 @@ def _is_done(steps: Iterable[Callable[[], object]]) -> bool:
 
 
 def _complaint(error: Exception) -> str:
-    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    return f"{told}\n"
 
 
 def main() -> int:
@@ -155,7 +156,7 @@ def main() -> int:
             return 0
         sampler = Sampler(settings, _opened(settings))
     except (OSError, ValueError, sqlite3.Error) as error:
-        print(_complaint(error), file=sys.stderr)
+        sys.stderr.write(_complaint(error))
         return 1
     if not _is_done([sampler.look]):
         return 1
