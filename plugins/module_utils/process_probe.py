@@ -39,14 +39,14 @@ def ask_all(folder: str, pids: Collection[int], question: str, token: str = "") 
     nothing is sent to another process.
     """
     deadline = time.monotonic() + PATIENCE
-    found = (_ask(os.path.join(folder, str(pid)), pid, question, token, deadline) for pid in dict.fromkeys(pids))
+    found = (ask(folder, pid, question, token_of(token, pid), deadline) for pid in dict.fromkeys(pids))
     return [answer for answer in found if answer is not None]
 
 
-def _ask(path: str, pid: int, question: str, token: str, deadline: float) -> Optional[Answer]:
-    """Ask at a socket; ``None`` when nobody listens there any more, or somebody else does."""
+def ask(folder: str, pid: int, question: str, told: str, deadline: float) -> Optional[Answer]:
+    """Ask a process at its socket, and tell it what belongs to the question; ``None`` when nobody listens there, or somebody else does."""
     try:
-        place = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        place = os.open(os.path.join(folder, str(pid)), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -58,7 +58,7 @@ def _ask(path: str, pid: int, question: str, token: str, deadline: float) -> Opt
                 asked.connect(f"/proc/self/fd/{place}")
                 if peer_of(asked) != pid:
                     return None
-                asked.sendall(json.dumps({"question": question, "token": token_of(token, pid)}).encode() + b"\n")
+                asked.sendall(json.dumps({"question": question, "token": told}).encode() + b"\n")
                 return understood(pid, received(asked, deadline))
             except ConnectionRefusedError:
                 return None

@@ -9,6 +9,8 @@ import inspect
 
 from . import (
     runtime_canary,
+    runtime_census,
+    runtime_chains,
     runtime_hooks,
     runtime_joined,
     runtime_journal,
@@ -19,7 +21,8 @@ from . import (
 
 PACKAGE = "stability_runtime"
 _MODULES = (
-    *(runtime_canary, runtime_hooks, runtime_joined, runtime_journal, runtime_logging, runtime_probe, runtime_start),
+    *(runtime_canary, runtime_census, runtime_chains, runtime_hooks, runtime_joined, runtime_journal, runtime_logging),
+    *(runtime_probe, runtime_start),
 )
 #: What Python runs at its start (https://docs.python.org/3/library/site.html). It is text, because it can be imported as what it
 #: is at its place only. A service may start Pythons of all ages, so an old one must be able to read it.

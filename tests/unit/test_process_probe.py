@@ -185,4 +185,4 @@ def test_what_stands_in_place_of_a_socket_is_left_alone(folder, tmp_path):
 
 def test_a_question_that_nobody_knows_is_told(runtime, folder):
     with running(runtime, folder, IDLE) as (started, _lines):
-        assert ask(folder, [started.pid], "census") == [Answer(started.pid, None, "it answers: KeyError")]
+        assert ask(folder, [started.pid], "weather") == [Answer(started.pid, None, "it answers: KeyError")]
