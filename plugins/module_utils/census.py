@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -15,6 +16,8 @@ _REFERENCE = 8
 #: A class of Python itself is looked for when it grows by so many times as much as any other: most of what it grows by belongs to those.
 _MUCH_MORE = 10
 _MOST_GROWN = 50
+#: Bytes that are no chance, and the share of them that explains the rest, as objects refer to text and numbers of their own.
+_MUCH_MEMORY, _EXPLAINED = 4 * 2**20, 0.2
 _LONGEST = 300
 #: What is said of a search that has not found what holds an object.
 _ENDS = {
@@ -25,6 +28,8 @@ _ENDS = {
     "cut": "not found within the limits of the search",
     "gone": "none of them is old",
 }
+#: An exception has one for each function that it went through.
+_TRACE = "traceback"
 _NO_ANSWER = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
 
@@ -40,6 +45,11 @@ class Census:
     def classes(self) -> dict[str, tuple[int, int]]:
         """Objects and bytes of each class."""
         return {one["class"]: (one["objects"], one["bytes"]) for one in self.content["classes"]}
+
+    @property
+    def size(self) -> int:
+        """Bytes of all objects that it tells of."""
+        return int(sum(size for _objects, size in self.classes.values()) + self.content["others"]["bytes"])
 
     @property
     def references(self) -> int:
@@ -68,6 +78,13 @@ class Growth:
 
 def _text(raw: Any) -> str:
     return str(raw)[:_LONGEST]
+
+
+def _finite(raw: Any) -> float:
+    number = float(raw)
+    if not math.isfinite(number):
+        raise ValueError("no number")
+    return number
 
 
 def _numbers(raw: Mapping[Any, Any]) -> dict[str, int]:
@@ -102,7 +119,7 @@ def census_of(pid: int, started: int, raw: Mapping[str, Any]) -> Optional[Census
     try:
         content = {
             "python": _text(raw["python"]),
-            "time": float(raw["time"]),
+            "time": _finite(raw["time"]),
             "objects": {
                 **{name: int(raw["objects"][name]) for name in ("number", "counted", "blocks")},
                 "generations": [int(one) for one in raw["objects"]["generations"]],
@@ -119,7 +136,7 @@ def census_of(pid: int, started: int, raw: Mapping[str, Any]) -> Optional[Census
             "collector": _collector(raw["collector"]),
             "threads": [_thread(one) for one in raw["threads"]],
             "tasks": {name: _numbers(raw["tasks"][name]) for name in ("states", "coroutines")},
-            "stops": {name: float(raw["stops"][name]) for name in ("calls", "longest", "total")},
+            "stops": {name: _finite(raw["stops"][name]) for name in ("calls", "longest", "total")},
         }
     except _NO_ANSWER:
         return None
@@ -167,6 +184,18 @@ def growth_of(before: Census, after: Census) -> list[Growth]:
     return sorted(found, key=lambda one: (-one.grown, one.name))[:_MOST_GROWN]
 
 
+def unlisted(before: Census, after: Census) -> str:
+    """Return what is to be said of memory that grows though no objects do; empty where that is not so."""
+    grown = int(after.content["anonymous"]) - int(before.content["anonymous"])
+    listed = after.size - before.size
+    if grown < _MUCH_MEMORY or listed > grown * _EXPLAINED:
+        return ""
+    return (
+        f"its memory has grown by {grown / 2**20:.0f} MiB, all objects that the collector lists by {max(0, listed) / 2**20:.1f} MiB: "
+        "what grows is allocated by code in C, or is text, bytes or numbers, which are not listed"
+    )
+
+
 def fastest(growth: Sequence[Growth]) -> list[str]:
     """Return the class whose objects are looked for: the one that has grown most, which is seldom one of Python itself."""
     own = next((one for one in growth if not one.is_of_python), None)
@@ -195,6 +224,6 @@ def _shown(ended: str, steps: Sequence[Mapping[str, str]]) -> str:
         kind, name, via = (_text(step[key]) for key in ("class", "name", "via"))
         word = " ".join(filter(None, (kind, name)))
         joined = f"{word}: {via}" if via and not index else f"{word}.{via}" if via else word
-        if words[-1:] != [joined]:
+        if words[-1:] != [joined] or joined != _TRACE:
             words.append(joined)
     return " → ".join(words)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Optional
 from . import process_probe, process_remote
 from . import systemd_host as systemd
 from .audit_processes import read_process, runs_python
-from .census import Census, Growth, census_of, chains_of, fastest, growth_of, logging_of
+from .census import Census, Growth, census_of, chains_of, fastest, growth_of, logging_of, unlisted
 from .memory_usage import group_use, process_use
 from .problems import InvalidInput, Problem, show
 from .process_descriptors import kinds_of
@@ -108,6 +108,8 @@ def _earlier(previous: Sequence[Any]) -> dict[tuple[int, int], Census]:
         try:
             rows = [(str(row["class"]), int(row["objects"]), int(row["bytes"])) for row in one["classes"]]
             pid, started, when = int(one["pid"]), int(one["started"]), float(one["time"])
+            memory = {"anonymous": int(one["anonymous"]), "others": {"bytes": int(one["others"]["bytes"])}}
+            frozen = int(one["collector"]["frozen"])
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             remedy = "Give it as it was returned"
             problems.append(
@@ -115,7 +117,8 @@ def _earlier(previous: Sequence[Any]) -> dict[tuple[int, int], Census]:
             )
             continue
         classes = [{"class": name, "objects": objects, "bytes": size} for name, objects, size in rows]
-        found[pid, started] = Census(pid, started, {"classes": classes, "time": when})
+        content = {"classes": classes, "time": when, "collector": {"frozen": frozen}, **memory}
+        found[pid, started] = Census(pid, started, content)
     if problems:
         raise InvalidInput(problems)
     return found
@@ -185,12 +188,14 @@ def _all(processes: Iterable[Process], asked: Asked, unseen: list[str]) -> dict[
     found: dict[int, tuple[Census, str]] = {}
     told = json.dumps({"longest": asked.longest_stop / 1000})
     for process in processes:
+        use = process_use(process.pid)
         answer, way = _ask(process, "census", told)
         taken = census_of(process.pid, process.started, answer.content) if answer.content is not None else None
         if taken is None:
             unseen.append(f"process {process.pid}: {answer.trouble or 'what it answers is no census'}.")
         else:
-            found[process.pid] = taken, way
+            content = {**taken.content, "anonymous": use.anonymous if use is not None else 0}
+            found[process.pid] = Census(process.pid, process.started, content), way
     return found
 
 
@@ -198,6 +203,8 @@ def _result(
     process: Process, taken: Census, way: str, before: Optional[Census], asked: Asked, unseen: list[str]
 ) -> dict[str, Any]:
     growth = growth_of(before, taken) if before is not None else None
+    hint = unlisted(before, taken) if before is not None else ""
+    unseen += [f"process {process.pid}: {hint}."] if hint else []
     shown = _ask(process, "logging", "")[0].content
     return {
         "pid": process.pid,
@@ -207,6 +214,9 @@ def _result(
         "descriptors": kinds_of(process.pid),
         "logging": logging_of(shown) if shown is not None else None,
         "seconds": round(taken.content["time"] - before.content["time"], 1) if before is not None else None,
+        "frozen_grown": (
+            taken.content["collector"]["frozen"] - before.content["collector"]["frozen"] if before is not None else None
+        ),
         "growth": [one.result() for one in growth] if growth is not None else None,
         "chains": _chains(process, taken, growth or [], asked, unseen),
     }

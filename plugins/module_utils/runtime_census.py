@@ -128,16 +128,21 @@ def number_in(generations: tuple[int, ...]) -> int:
     return sum(map(len, map(gc.get_objects, generations)))
 
 
-def listed(generations: tuple[int, ...], offset: int, parts: int, times: int) -> Iterator[Iterator[Any]]:
-    """Return so many times the iterator over a part of the objects, which is made as soon as the first of them is asked."""
+def listed(generations: tuple[int, ...], offset: int, parts: int, times: int) -> tuple[Iterator[Any], ...]:
+    """Return so many times the iterator over a part of the objects, which is made as soon as the first of them is asked.
+
+    The last one beside these empties that part: young objects are in it, such as these iterators, and so it would hold itself.
+    """
     lists = map(itemgetter(slice(offset, None, parts)), map(gc.get_objects, generations))
-    return map(chain.from_iterable, tee(lists, times))
+    *copies, last = tee(lists, times + 1)
+    return (*map(chain.from_iterable, copies), map(list.clear, last))
 
 
-def of_kinds(twice: Iterator[Iterator[Any]], kinds: dict[int, Any]) -> Iterator[Any]:
-    """Return those objects whose class has its address in ``kinds``, of two iterators over the same ones."""
-    objects, again = twice
-    return compress(objects, map(kinds.__contains__, map(id, map(type, again))))
+def of_kinds(twice: tuple[Iterator[Any], ...], kinds: dict[int, Any]) -> Iterator[Any]:
+    """Return those objects whose class has its address in ``kinds``, of what was listed two times."""
+    objects, again, emptied = twice
+    found = compress(objects, map(kinds.__contains__, map(id, map(type, again))))
+    return chain(found, compress(emptied, repeat(False)))
 
 
 class Counted:
@@ -175,7 +180,7 @@ class Counted:
             # The iterators are in no variable: what they hold is gone as soon as the call is over.
             deque(
                 chain(
-                    map(array.extend, (kinds, sizes), self._counting(generations, offset, parts)),
+                    self._counting(kinds, sizes, listed(generations, offset, parts, 3)),
                     map(list.extend, (states, codes), self._tasks_in(generations, offset, parts)),
                 ),
                 0,
@@ -189,11 +194,11 @@ class Counted:
         self.states.update(states)
         self.codes.update(map(code_name, codes))
 
-    def _counting(self, generations: tuple[int, ...], offset: int, parts: int) -> tuple[Iterator[int], Iterator[int]]:
-        """Return the class and the size of each object."""
-        first, second, third = listed(generations, offset, parts, 3)
+    def _counting(self, kinds: array[int], sizes: array[int], times: tuple[Iterator[Any], ...]) -> Iterator[Any]:
+        """Return what writes down the class and the size of each object, of what was listed three times."""
+        first, second, third, emptied = times
         sized = map(self.closed.get, map(id, map(type, second)), third) if self.closed else second
-        return map(id, map(type, first)), map(sys.getsizeof, sized)
+        return chain(map(array.extend, (kinds, sizes), (map(id, map(type, first)), map(sys.getsizeof, sized))), emptied)
 
     def _tasks_in(self, generations: tuple[int, ...], offset: int, parts: int) -> tuple[Iterator[Any], ...]:
         """Return the state of each task of asyncio, and the code of those that run a coroutine of Python."""
@@ -245,8 +250,7 @@ def census(asked: str) -> dict[str, Any]:
     if stops.last > longest / 2:
         return refusal(2 * stops.last, longest, f"it has {number} objects")
     counted = Counted()
-    _count(counted, stops, generations, number)
-    factor = number / counted.seen if counted.seen else 1.0
+    factor = _count(counted, stops, generations, number)
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
         "time": begun,
@@ -263,8 +267,11 @@ def census(asked: str) -> dict[str, Any]:
     }
 
 
-def _count(counted: Counted, stops: Stops, generations: tuple[int, ...], number: int) -> None:
-    """Count the objects part by part; the first one shows how many parts it takes, and is counted again with the others."""
+def _count(counted: Counted, stops: Stops, generations: tuple[int, ...], number: int) -> float:
+    """Count the objects part by part, and return by how much what was found is to be multiplied, as not all parts may be taken.
+
+    The first one shows how many parts it takes, and is counted again with the others.
+    """
     unavoidable, first = stops.last, Counted()
     first.look_at_classes()
     first.take(stops, generations, 0, max(1, number // _FIRST_PART))
@@ -274,6 +281,7 @@ def _count(counted: Counted, stops: Stops, generations: tuple[int, ...], number:
         counted.look_at_classes()
         # Those that lie side by side were made side by side: of all alike, each part has its share.
         counted.take(stops, generations, part, parts)
+    return max(1.0, parts / _MOST_PARTS)
 
 
 def _by_name(counted: Counted, factor: float) -> dict[str, Any]:

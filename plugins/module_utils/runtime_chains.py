@@ -76,8 +76,8 @@ _CODES = {FunctionType: "__code__", FrameType: "f_code", CoroutineType: "cr_code
 class Search:
     """Looks for what holds an object: the shortest way from a module or class, and where there is none, from a function that runs."""
 
-    def __init__(self, stops: Stops, longest: float) -> None:
-        self._stops, self._longest, self._left = stops, longest, _MOST_CALLS
+    def __init__(self, stops: Stops, longest: float, samples: list[Any]) -> None:
+        self._stops, self._longest, self._left, self._samples = stops, longest, _MOST_CALLS, samples
         #: By address: what each refers to on the way to the sample, and whatever was asked for; and a function or coroutine on the way.
         self._reached: dict[int, Any] = {}
         self._asked: dict[int, Any] = {}
@@ -150,7 +150,9 @@ class Search:
         self._asked[id(child)] = child
         asked = ((child,),)
         found = self._stops.stop(_some_referrers, asked)
-        ours = {id(one) for one in (self._reached, self._asked, self._fallback, asked, asked[0], found, *own)}
+        ours = {
+            id(one) for one in (self._reached, self._asked, self._fallback, self._samples, asked, asked[0], found, *own)
+        }
         return [one for one in found if id(one) not in self._reached and id(one) not in ours and not _is_ours(one)]
 
     def _is_end(self, holder: Any) -> bool:
@@ -310,7 +312,8 @@ def chains(asked: str) -> dict[str, Any]:
     found = {}
     for name in options["classes"][:3]:
         kinds = {one: None for one, kind in classes_of_process().items() if name_of(kind) == name}
-        ways = [Search(stops, longest).chain(sample) for sample in _samples(stops, kinds, generations, number)]
+        samples = _samples(stops, kinds, generations, number)
+        ways = [Search(stops, longest, samples).chain(samples[index]) for index in range(len(samples))]
         best = Counter(json.dumps(way) for way in ways).most_common(1)
         ended, steps = json.loads(best[0][0]) if best else ("gone", [])
         found[name] = {"ended": ended, "steps": steps}

@@ -120,6 +120,9 @@ processes:
         C(number) of objects in the C(generations) that were looked at, how many of them were C(counted), the others are estimated from
         these, and the C(blocks) of memory that Python's allocator has given out.
       type: dict
+    anonymous:
+      description: The memory of the process that is backed by no file, in bytes.
+      type: int
     classes:
       description: >-
         Mappings with C(class), C(objects) and C(bytes), those with the most objects first. The bytes are those of the objects
@@ -158,6 +161,9 @@ processes:
     seconds:
       description: The time since the census before, V(null) when there is none.
       type: float
+    frozen_grown:
+      description: How many more objects are frozen than before, which no census can name, V(null) without an earlier census.
+      type: int
     growth:
       description: >-
         The classes of which there are more objects than before, those that have grown most first, V(null) without an earlier
