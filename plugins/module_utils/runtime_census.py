@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 #: Seconds for which one call may stop the other threads, when nobody names others, and what is aimed at beside the unavoidable.
-LONGEST, _AIM = 0.25, 0.08
+LONGEST, _AIM = 0.25, 0.05
 #: Seconds that it takes to list an object, at the most that was measured (docs/memory.md).
 LISTED = 40e-9
 #: So many calls take all of the objects, or as many as they get hold of; so many classes are told.
-_MOST_PARTS, _MOST_CLASSES = 24, 1000
+_MOST_PARTS, _MOST_CLASSES = 40, 1000
 #: The objects of the first part, which shows how long one takes.
 _FIRST_PART = 20_000
 #: Of an object that was not allocated by Python's own allocator: bytes in memory.

