@@ -38,7 +38,7 @@ _PROGRAM = """exec(
 )
 """
 #: It connects before it begins, so that whoever waits knows that it has come to it. Whatever goes wrong is an answer; at the end
-#: nothing of all this is left there.
+#: nothing of all this is held any more.
 _SEND = """
 def _send(path, question, token):
     import json

@@ -338,14 +338,13 @@ def _running() -> Iterator[tuple[int, tuple[Any, int]]]:
 
 def _threads() -> list[dict[str, Any]]:
     """Return the threads but for this one. Those that :mod:`threading` does not know have no name."""
-    from _thread import get_ident
-
     places = dict(_running())
+    own = [number for number, (code, _line) in places.items() if code is _threads.__code__]
     module = sys.modules.get("threading")
     known = MODULE_DICT(module).get("_active") if is_exactly(module, ModuleType) else None
     active: dict[int, Any] = dict.copy(known or {}) if is_exactly(known, dict) else {}
     found = []
-    for number in [one for one in dict.fromkeys((*active, *places)) if one != get_ident()][:1000]:
+    for number in [one for one in dict.fromkeys((*active, *places)) if one not in own][:1000]:
         thread, (code, line) = active.get(number), places.get(number, (None, 0))
         daemon = _plain(thread, "_daemonic")
         found.append(
