@@ -72,6 +72,7 @@ class Audit:
             "unit": unit.name,
             "ours": unit.is_ours,
             "state": unit.properties.get("ActiveState", ""),
+            "load_state": unit.properties.get("LoadState", ""),
             "restarts": int(unit.properties.get("NRestarts") or 0),
             "virtualenv": self.used.get(unit.name),
             "age": round(unit.process.age_of_main) if unit.process else None,

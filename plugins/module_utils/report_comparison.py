@@ -28,6 +28,8 @@ _ONE_FINDING = {
 _OF_PROCESSES = {"SB104", "SB105", "SB106", "SB201", "SB202", "SB208", "SB405", "SB408"}
 _OF_JOURNAL = {"SB106", "SB207"}
 _OF_SAMPLES = {"SB306", "SB309"}
+#: Rules about directives, of which systemd shows none that it has read when it refuses a unit.
+_OF_DIRECTIVES = {"SB101", "SB102", "SB103", "SB304", "SB305"}
 _UNREAD_JOURNAL = "restarts, and messages"
 #: Whoever has taken it away needs to be told once.
 _GONE = "it is not there any more, or no list names it"
@@ -125,6 +127,8 @@ def _why_unseen(host: Json, finding: Mapping[str, Any]) -> str:
     service = next((one for one in host["services"] if one["unit"] == subject), None)
     if service and rule == "SB208" and service.get("canary") is None:
         return "it was not asked to make records (stability_audit_live)"
+    if service and rule in _OF_DIRECTIVES and service.get("load_state", "loaded") != "loaded":
+        return f"systemd does not load its unit (LoadState={service['load_state']})"
     if service and rule in _OF_SAMPLES and not service["sampled"]:
         return "leakwatch has no samples of it"
     is_listed = service is not None or subject in {one["virtualenv"] for one in host["environments"]}

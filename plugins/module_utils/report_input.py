@@ -96,7 +96,7 @@ _SERVICE = _mapping(
         **dict.fromkeys(("age", "memory", "memory_high", "memory_max"), _or_null(_count)),
     },
     # A host that is looked at with an older version of the collection says nothing of it.
-    {"canary": _or_null(_all(_CANARY)), "samples": _or_null(_all(_sample))},
+    {"canary": _or_null(_all(_CANARY)), "samples": _or_null(_all(_sample)), "load_state": _text},
 )
 _ENVIRONMENT = _mapping({"virtualenv": _text, "python": _text, "distributions": _texts})
 _FINDING = _mapping(

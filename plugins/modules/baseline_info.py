@@ -95,6 +95,9 @@ services:
     state:
       description: Its C(ActiveState=).
       type: str
+    load_state:
+      description: Its C(LoadState=). What systemd refuses to load (C(bad-setting)) is judged by that alone.
+      type: str
     restarts:
       description: How often systemd has restarted it since somebody started it.
       type: int
