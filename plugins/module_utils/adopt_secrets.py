@@ -13,9 +13,7 @@ from typing import Any
 from .adopt_clients import Clients, secrets_in
 from .masking import SECRET_NAME, has_credentials
 
-_NAME = re.compile(
-    rf"{SECRET_NAME.pattern}|PRIVATE|FERNET|PW(?![A-Z])|(?<![A-Z])(?:PAT|PIN)(?![A-Z])", re.IGNORECASE
-)
+_NAME = re.compile(rf"{SECRET_NAME.pattern}|PRIVATE|FERNET|PW(?![A-Z])|(?<![A-Z])(?:PAT|PIN)(?![A-Z])", re.IGNORECASE)
 #: Bounded, since a certificate is one word to it.
 _SPEAKING = rf"[\w.-]{{0,99}}?(?:{_NAME.pattern})[\w.-]{{0,99}}"
 #: Other names may stand before a colon without a blank for an application (``auth.wsgi:app``).

@@ -431,10 +431,10 @@ class _Planner:
         up_for = self.observed.now - int(state["ActiveEnterTimestampMonotonic"] or 0) / 1e6
         return int(state.get("NRestarts") or 0) > 0 and up_for < service.settle_sec
 
-    def plan_unplaced(self, present: Iterable[str]) -> None:
-        """Plan the end of files that nobody reads; a service that is not listed, or cannot be removed, keeps its own."""
+    def plan_unplaced(self, present: frozenset[str]) -> None:
+        """Plan the end of files that nobody reads; a service that is not ``present``, or cannot be removed, keeps its own."""
         entries, gone = self.observed.manifest.entries, {removal.name for removal in self.plan.removals}
-        names = [name for name, entry in entries.items() if entry.service not in set(present) and name not in gone]
+        names = [name for name, entry in entries.items() if entry.service not in present and name not in gone]
         services = {entries[name].service for name in names}
         with_runtime = not self.observed.with_runtime.isdisjoint(names)
         self.plan.unplaced = to_remove(self.placed, self.observed.placed, services, with_runtime)
@@ -465,7 +465,7 @@ def plan_units(
     for service in services:
         if not service.is_absent:
             planner.add(service, rendered[service.name])
-    planner.plan_unplaced(service.name for service in services if not service.is_absent)
+    planner.plan_unplaced(frozenset(service.name for service in services if not service.is_absent))
     plan = planner.plan
     plan.reload = bool(plan.reload or plan.removals or plan.files or plan.enable or plan.disable)
     plan.orphans = planner.orphans(service.name for service in services)

@@ -69,7 +69,7 @@ def test_at_start_up_records_have_their_priority_and_the_name_of_the_service(hos
     assert f"create {FOLDER}/sitecustomize.py" in result["actions"]
     # A service may not write there: what is not compiled costs it 10 ms at each start.
     assert len(
-        host_with.check(f"ls {FOLDER}/__pycache__ {FOLDER}/stability_runtime/__pycache__ | grep pyc").split()
+        host_with.check(f"ls {FOLDER}/__pycache__ {FOLDER}/stability_runtime/__pycache__ | grep 'pyc$'").split()
     ) == len(files())
     found, environment = records(host_with, "spoken-a")
     assert found == [(4, "WARNING app: warned", "spoken-a"), (7, "DEBUG app.part: in detail", "spoken-a")]
@@ -139,7 +139,7 @@ def test_the_file_is_there_before_the_start_and_a_change_of_it_restarts(host_wit
     host_with.put("/srv/reads.py", READS)
     service = spoken("spoken-g", exec_start=["/usr/bin/python3", "/srv/reads.py"])
     result = deployed(host_with, {**service, "logging": {"apply": "file"}})
-    assert result["actions"][:2] == ["make user spoken", f"create {FILED}"] or f"create {FILED}" in result["actions"]
+    assert f"create {FILED}" in result["actions"]
     found, _environment = records(host_with, "spoken-g")
     assert found == [(6, "WARNING app: warned", "spoken-g")]
     assert host_with.check(["stat", "-c", "%a %U", FILED, f"{ROOT}/logging"]).split() == ["644", "root", "755", "root"]

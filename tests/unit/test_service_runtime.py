@@ -214,7 +214,7 @@ def planned(keys, started=None, placed=None, others=(), with_runtime=(), listed=
     start = started or Started(
         digest_text(rendered.start), {path: digests_of(wanted)[path] for path in service.placed}, ""
     )
-    entries = {"api.service": Entry("api", start), **{f"{name}.service": Entry(name) for name in others}}
+    entries = {**{f"{name}.service": Entry(name) for name in others}, "api.service": Entry("api", start)}
     observed = Observed(
         version=252, units={"api.service": UP}, files={"api.service": rendered.files[0].text},
         links={"api.service": frozenset({"multi-user.target.wants"})}, manifest=Manifest(entries), digests={}, generations={},
