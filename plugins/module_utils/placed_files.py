@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import py_compile
 import re
 import shutil
 import sys
@@ -149,6 +148,9 @@ def _compile(path: str) -> None:
     """Compile a file of the runtime for the Python of the system: a service may not write there, and would do so at each start."""
     folder, name = os.path.split(path)
     compiled = f"{folder}/{_COMPILED}/{name[: -len('.py')]}.{sys.implementation.cache_tag}.pyc"
+    # Imported here: most runs write nothing, and compile all that they import.
+    import py_compile
+
     mode = py_compile.PycInvalidationMode.TIMESTAMP
     with suppress(OSError, py_compile.PyCompileError):
         py_compile.compile(path, compiled, doraise=True, invalidation_mode=mode)

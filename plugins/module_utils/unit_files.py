@@ -209,7 +209,11 @@ def fail_once(sections: Sections, version: int) -> None:
 def keep_capabilities(sections: Sections, version: int) -> None:
     """Let a process of root be one without ``User=root``, on a host with systemd ``version`` where that costs capabilities."""
     service = sections["Service"]
-    if version >= _LOSES_CAPABILITIES and service.get("User") == ["root"] and "SetLoginEnvironment" not in service:
+    if (
+        version >= _LOSES_CAPABILITIES
+        and service.get("User") in (["root"], ["0"])
+        and "SetLoginEnvironment" not in service
+    ):
         lines = {"SetLoginEnvironment" if name == "User" else name: lines for name, lines in service.items()}
         sections["Service"] = {**lines, "SetLoginEnvironment": ["yes"]}
 

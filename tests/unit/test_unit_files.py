@@ -215,6 +215,7 @@ def test_on_failure_runs_once_and_not_for_each_try(version, keys, mode):
     [
         (256, {"user": "root"}, ["User=root"]),
         (257, {"user": "root"}, ["SetLoginEnvironment=yes"]),
+        (257, {"user": "0"}, ["SetLoginEnvironment=yes"]),
         (257, {"user": "root", "group": "www"}, ["SetLoginEnvironment=yes", "Group=www"]),
         (257, {}, ["User=api"]),
         (
