@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -153,21 +154,17 @@ def test_a_process_that_is_no_python_is_told(pid):
 def test_descriptors_are_told_by_kind():
     before = kinds_of(os.getpid())
     assert before is not None
-    with (
-        socket.create_server(("127.0.0.1", 0)) as server,
-        socket.create_connection(server.getsockname()) as client,
-        socket.socketpair()[0],
-        socket.socket() as unbound,
-        tempfile.TemporaryFile(),
-        open("/dev/null", encoding="ascii"),
-        server.accept()[0],
-    ):
+    with contextlib.ExitStack() as opened:
+        server = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        client = opened.enter_context(socket.create_connection(server.getsockname()))
+        accepted = opened.enter_context(server.accept()[0])
+        for one in (socket.socketpair()[0], socket.socket(), tempfile.TemporaryFile(), open("/dev/null", "rb")):
+            opened.enter_context(one)
+        for number in os.pipe():
+            opened.callback(os.close, number)
         client.shutdown(socket.SHUT_WR)
-        ours, theirs = os.pipe()
+        assert accepted.recv(1) == b""
         after = kinds_of(os.getpid())
-        os.close(ours)
-        os.close(theirs)
-        assert unbound.fileno() > 0
     assert after is not None
     grown = {kind: number - before.get(kind, 0) for kind, number in after.items() if number > before.get(kind, 0)}
     assert grown == {

@@ -356,8 +356,8 @@ print(json.dumps([answer["collector"]["frozen"] > 1000, chain("__main__.Order")]
 def test_a_process_that_it_would_stop_too_long_is_left_alone(
     runtime: Path, question: str, told: dict[str, object]
 ) -> None:
-    longest = {"longest": 0.0001} if question == "census" else {}
-    program = f"print(json.dumps(asked(runtime_{question}.{question}, **{ ({**told, **longest})!r})))"
+    options = {**told, "longest": 0.0001} if question == "census" else told
+    program = f"print(json.dumps(asked(runtime_{question}.{question}, **{options!r})))"
     (line,) = run(runtime, next(iter(ALL)), program)
     answer = json.loads(line)
     assert (
