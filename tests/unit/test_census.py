@@ -158,7 +158,9 @@ def test_descriptors_are_told_by_kind():
         server = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
         client = opened.enter_context(socket.create_connection(server.getsockname()))
         accepted = opened.enter_context(server.accept()[0])
-        for one in (socket.socketpair()[0], socket.socket(), tempfile.TemporaryFile(), open("/dev/null", "rb")):
+        opened.enter_context(tempfile.TemporaryFile())
+        opened.enter_context(open("/dev/null", "rb"))
+        for one in (socket.socketpair()[0], socket.socket()):
             opened.enter_context(one)
         for number in os.pipe():
             opened.callback(os.close, number)
