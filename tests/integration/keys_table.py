@@ -257,4 +257,6 @@ PROVED = {
     "health": "test_a_command_that_never_says_healthy_fails_the_run",
     "settle_sec": "test_systemd_units.py::test_a_service_that_does_not_stay_up_fails_with_its_last_records",
     "directives": "test_a_directive_of_each_section_has_its_effect",
+    "logging": "test_service_runtime.py::test_at_start_up_records_have_their_priority_and_the_name_of_the_service",
+    "probe": "test_service_runtime.py::test_the_probe_has_a_folder_beside_those_of_the_service",
 }

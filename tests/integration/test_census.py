@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.stability.baseline.plugins.module_utils.runtime_files import files
-from ansible_collections.stability.baseline.plugins.module_utils.runtime_place import FOLDER
 
 from units import apply, properties, wait_for
 
@@ -114,8 +112,6 @@ LONGEST = 0.25
 
 @pytest.fixture
 def taker(host):
-    for path, text in files().items():
-        host.put(f"{FOLDER}/{path}", text)
     yield host
     apply(host, [{"name": NAME, "state": "absent"}])
 
@@ -125,22 +121,21 @@ def python_of(host):
     return tuple(map(int, version))
 
 
-def deploy(host, program, environment=None, **keys):
-    """Deploy a program, with the probe unless it has another environment."""
+def deploy(host, program, probe=True, **keys):
+    """Deploy a program."""
     host.put(PROGRAM, BEGIN + program)
     host.run(["systemctl", "stop", NAME])
     service = {
         "name": NAME,
         "user": "census",
         "exec_start": ["/usr/bin/python3", PROGRAM],
-        "environment": {"PYTHONPATH": FOLDER, "STABILITY_PROBE": PROBE} if environment is None else environment,
-        "runtime_directory": f"stability/{NAME}",
+        "probe": probe,
         "settle_sec": 0,
         **keys,
     }
     result = apply(host, [service])
     assert not result.get("failed"), result.get("msg")
-    if environment is None:
+    if probe:
         wait_for(lambda: host.run(f"ls {PROBE} | grep -q .").code == 0)
 
 
@@ -249,7 +244,7 @@ def test_a_process_that_was_started_anew_has_not_grown(taker):
 @pytest.mark.parametrize("hardening", ["basic", "strict"])
 def test_from_python_3_14_on_nothing_has_to_be_there_beforehand(taker, hardening):
     program, name, holder = LEAKS["a list that grows"]
-    deploy(taker, program + LOOP, environment={}, hardening=hardening)
+    deploy(taker, program + LOOP, probe=False, hardening=hardening)
     if python_of(taker) < (3, 14):
         result = taker.module("python_process_info", {"unit": UNIT})
         assert result["failed"]
@@ -271,7 +266,7 @@ def test_from_python_3_14_on_nothing_has_to_be_there_beforehand(taker, hardening
 
 
 def test_what_cannot_be_asked_is_told_with_what_to_do(taker):
-    deploy(taker, "time.sleep(1000)\n", environment={})
+    deploy(taker, "time.sleep(1000)\n", probe=False)
     result = taker.module("python_process_info", {"unit": UNIT})
     assert result["failed"] and "`probe: true`" in result["msg"]
     for options, message in (
