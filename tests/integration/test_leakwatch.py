@@ -220,6 +220,8 @@ def test_memory_that_only_grows_is_told_with_the_time_to_its_cap(watched):
     wait_for(lambda: told(host, unit), 20)
     (record,) = told(host, unit)
     assert record["STABILITY_KIND"] == "memory" and "MemoryMax= is reached in" in record["MESSAGE"]
+    # The metrics come at the end of the round.
+    wait_for(lambda: metrics(host, unit)["memory_slope_bytes_per_second"])
     shown = metrics(host, unit)
     assert shown["memory_slope_bytes_per_second"] * 3600 == pytest.approx(MIB, rel=0.05)
     assert shown["memory_time_to_cap_seconds"] == pytest.approx(float(record["STABILITY_SECONDS_TO_CAP"]), abs=60)
