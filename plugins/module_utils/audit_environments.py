@@ -15,13 +15,14 @@ from datetime import datetime
 from typing import Optional
 
 from .audit_applications import Allowance, application_of
-from .audit_logging_source import Fault, Logging
-from .audit_memory import LOGS, USES, mark_of, recall, remember
+from .audit_memory import FAULTS, USES, mark_of, recall, remember
 from .audit_model import Unit
 from .audit_packages import Held, modules_in
 from .audit_processes import shows_output
 from .audit_programs import programs_of
 from .audit_references import Reference, References, find_missing, read_sources, which_logs
+from .audit_source_facts import Fault
+from .audit_source_rules import SourceRules
 from .commands import EnvironmentFailure, User, acting_as, current_user, run, user_in_group, user_with
 from .conflicts import changed_at, find_conflicts
 from .dist_info import Distribution, Records, installed_distributions, leftovers, verify_files, without_shared
@@ -157,7 +158,7 @@ class Looking:
 def _references(
     path: str, distributions: Mapping[str, list[Distribution]], known: Known, owner: User, looking: Looking, python: str
 ) -> References:
-    """Return what is used of an environment and not there, and how that logs, looked at as its owner, or instead of root as what runs
+    """Return what is used of an environment and not there, and what is wrong with what uses it, looked at as its owner, or instead of root as what runs
     in it.
 
     ``python`` is its version; empty where the times of files do not tell whether it has changed.
@@ -172,23 +173,23 @@ def _references(
         application = application_of(known.units, path, looking.allowance)
         sources = [*known.sources, *application.files]
         mark = mark_of(python, distributions, sources, application.own) if python else ""
-    uses, faults = recall(path, mark, USES), recall(path, mark, LOGS)
+    uses, faults = recall(path, mark, USES), recall(path, mark, FAULTS)
     found = References(missing=[Reference(*fields) for fields in uses or ()])
-    logs = Logging() if faults is None else None
+    rules = SourceRules() if faults is None else None
     if sources and uses is None:
-        found = find_missing(path, distributions, sources, user, application.own, logs)
+        found = find_missing(path, distributions, sources, user, application.own, rules)
         if looking.remember and not found.unseen:
             remember(path, mark, USES, map(astuple, found.missing))
-    elif sources and logs is not None:
+    elif sources and rules is not None:
         with acting_as(user):
-            found.unseen += read_sources(sources, (), logs).problems
-    if logs is None:
-        found.logs = [Fault(*fields) for fields in faults or ()]
+            found.unseen += read_sources(sources, (), rules).problems
+    if rules is None:
+        found.faults = [Fault(*fields) for fields in faults or ()]
     else:
         with acting_as(user):
-            found.logs = logs.judge(lambda modules: which_logs(distributions, modules - application.own))
+            found.faults = rules.judge(lambda modules: which_logs(distributions, modules - application.own))
         if looking.remember and not found.unseen:
-            remember(path, mark, LOGS, map(astuple, found.logs))
+            remember(path, mark, FAULTS, map(astuple, found.faults))
     found.unseen += [f"the source in {folder} (it is much; sources says where it lies)" for folder in application.left]
     return found
 
@@ -277,7 +278,7 @@ def _read(path: str, known: Known, looking: Looking, unseen: list[str]) -> Optio
         modules=modules,
         standard=standard,
         references=references.missing,
-        logs=references.logs,
+        faults=references.faults,
         unpinned=None if pins is None else unpinned(pins, distributions),
         wrong=None if pins is None else _wrong(pins, versions),
     )

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
 
-from .audit_logging_facts import LEVELS, Called, SourceFacts, spelled, text_of
+from .audit_logging_facts import LEVELS, level_of
+from .audit_source_facts import Called, SourceFacts, spelled, text_of
 
 _NAMES = {number: name for name, number in LEVELS.items() if name not in ("WARN", "FATAL")}
 
@@ -61,7 +62,7 @@ def _created(facts: SourceFacts, before: Called, name: str) -> Optional[Called]:
 def _level_of_handler(facts: SourceFacts, created: Called, name: str) -> Optional[int]:
     """Return the level of a handler, 0 where nothing sets it; ``None`` where that is not sure."""
     given = created.argument("level")
-    level = facts.level(given) if given is not None else 0
+    level = level_of(facts, given) if given is not None else 0
     sets = [call for call in facts.calls if call.method == "setLevel" and call.receiver == name]
     mine = [call for call in sets if call.place.function() is created.place.function()]
     if not mine:
@@ -71,7 +72,7 @@ def _level_of_handler(facts: SourceFacts, created: Called, name: str) -> Optiona
         return None
     if created.place.function() is None and len(sets) > len(mine):
         return None
-    return facts.level(first.argument("level", 0))
+    return level_of(facts, first.argument("level", 0))
 
 
 def _loggers(facts: SourceFacts) -> dict[tuple[Optional[ast.AST], str], _Logger]:
@@ -91,7 +92,7 @@ def _loggers(facts: SourceFacts) -> dict[tuple[Optional[ast.AST], str], _Logger]
                 created = _created(facts, call, handler.id)
             logger.handlers.append(created)
         else:
-            logger.levels.append(facts.level(call.argument("level", 0)))
+            logger.levels.append(level_of(facts, call.argument("level", 0)))
     for (function, name), logger in loggers.items():
         for place, value in facts.assigned.get(f"{name}.propagate", []):
             if place.function() is function and isinstance(value, ast.Constant) and not value.value:
@@ -177,7 +178,7 @@ def _handlers_of(
         if items is None or "()" in items or (text_of(items.get("class")) or "").endswith("NullHandler"):
             levels.append(None)
         else:
-            levels.append(facts.level(items["level"]) if "level" in items else 0)
+            levels.append(level_of(facts, items["level"]) if "level" in items else 0)
     return levels
 
 
@@ -192,7 +193,7 @@ def _in_configuration(facts: SourceFacts, configuration: Mapping[str, ast.expr])
         items = _items(node)
         if items is None or "level" not in items:
             continue
-        level, levels = facts.level(items["level"]), _handlers_of(items, handlers, facts)
+        level, levels = level_of(facts, items["level"]), _handlers_of(items, handlers, facts)
         propagate = items.get("propagate")
         stays = isinstance(propagate, ast.Constant) and not propagate.value
         if levels and name and not stays:

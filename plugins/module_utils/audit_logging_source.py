@@ -15,24 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .audit_logging_facts import (
-    INFO_LEVEL,
-    Called,
-    SourceFacts,
-    has_parser,
-    is_tested,
-    logs,
-    logs_info,
-    may_print,
-    needs_names,
-    spelled,
-    text_of,
-)
+from .audit_logging_facts import INFO_LEVEL, has_parser, logs, logs_info, may_print, needs_names
 from .audit_logging_levels import gives_root_a_handler, held_back, logger_of
 from .audit_rules import INFO
-from .import_packages import is_test
+from .audit_source_facts import Called, Fault, SourceFacts, is_tested, spelled, text_of
 from .source_tree import SourceFile
-from .source_uses import Scan
 
 _FILE_HANDLERS = {
     "logging.FileHandler",
@@ -46,29 +33,6 @@ _OF_FILES = ("rotation", "retention", "compression")
 _LOGS = {"debug", "info", "warning", "warn", "error", "critical", "fatal", "exception", "log"}
 _IMPLICIT = {f"logging.{name}" for name in _LOGS}
 _CONFIGURES = {"logging.config.fileConfig", "logging.basicConfig"}
-#: No service runs these.
-_NOT_RUN = re.compile(
-    r"(?:.*/)?(?:docs?|examples?|samples?|benchmarks?|demos?|tutorials?)/|(?:.*/)?(?:setup|noxfile|tests?)\.py\Z"
-)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What one file has of one rule: the first ``line``, what is told of it, and in how many places. ``severity`` may be less than
-    the rule's."""
-
-    rule: str
-    file: str
-    line: int
-    text: str
-    number: int = 1
-    severity: str = ""
-
-    @property
-    def seen(self) -> str:
-        """The fault in a line."""
-        more = f" (and {self.number - 1} more in this file)" if self.number > 1 else ""
-        return f"{self.file}:{self.line}: {self.text}{more}"
 
 
 @dataclass
@@ -97,26 +61,22 @@ class Logging:
 
     def wants(self, file: SourceFile, content: bytes) -> bool:
         """Take what the bytes of a file show, and return whether its syntax tree is needed."""
-        inside = os.path.relpath(file.path, file.root)
-        if is_test(file.path, file.root) or _NOT_RUN.match(inside):
-            return False
         if logs(content):
             self.logs_info = self.logs_info or logs_info(content)
             self.logging = self.logging or file.path
         self.is_command = self.is_command or has_parser(content)
-        self._prints = may_print(content) and not _TOOL_FILE.match(inside)
+        self._prints = may_print(content) and not _TOOL_FILE.match(os.path.relpath(file.path, file.root))
         return self._prints or needs_names(content)
 
-    def add(self, path: str, tree: ast.Module, scan: Scan) -> None:
+    def add(self, facts: SourceFacts) -> None:
         """Look at one file, the last that was wanted; its names are needed only where :func:`needs_names` says so."""
-        facts = SourceFacts(path, tree, scan)
         for rule, find in _IN_A_FILE.items():
             found = list(find(facts))
             if found:
                 line, text = found[0]
-                self.faults.append(Fault(rule, path, line, text, len(found)))
+                self.faults.append(Fault(rule, facts.path, line, text, len(found)))
         if self._prints:
-            self.printed[path] = list(printed_records(facts))
+            self.printed[facts.path] = list(printed_records(facts))
         self._levels(facts)
         self._across(facts)
 
@@ -167,7 +127,7 @@ class Logging:
             text = "basicConfig sets no level, and nothing else does: the root logger stays at WARNING, INFO is lost"
             found += [Fault("SB204", path, lines[0], text, len(lines)) for path, lines in by_file.items()]
         found += [*self._unjoined(dependencies_log), *self._logged_by_print()]
-        return sorted(found, key=lambda one: (one.file, one.line, one.rule))
+        return found
 
     def _logged_by_print(self) -> Iterator[Fault]:
         """SB209.

@@ -24,10 +24,10 @@ from .files import write_file
 from .source_tree import source_files
 
 #: Grows when the same source may be judged in another way.
-_FORM = 2
+_FORM = 3
 _SETTLED = 2.0
-#: What is remembered: what is used and missing, and what is wrong with how the source logs.
-USES, LOGS = "uses", "logs"
+#: What is remembered: what is used and missing, and what is wrong with the source.
+USES, FAULTS = "uses", "faults"
 
 
 def _states(paths: Iterable[str]) -> Optional[list[Sequence[Any]]]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from . import python_command
-from .audit_logging_source import Fault
 from .audit_model import Finding, Unit
 from .audit_programs import folder_of
 from .audit_references import Reference
+from .audit_source_facts import Fault
 from .direct_references import Unpinned
 from .dist_info import installed_distributions
 from .environments import parse_environments
@@ -34,7 +34,7 @@ class Held:
     ``versions`` are the installed ones by name, ``conflicts`` the lines of ``pip check``, ``damaged`` the files of each
     distribution that are not as recorded, ``leftovers`` what killed installers left, ``age`` the seconds since a distribution was
     installed last, or the baseline put the environment in its place; ``modules`` the names of top-level modules, ``standard`` those of
-    Python itself, ``references`` what an application uses that is not there, ``logs`` what is wrong with how it logs.
+    Python itself, ``references`` what an application uses that is not there, ``faults`` what is wrong with its source.
     ``unpinned`` and ``wrong`` (name to installed and pinned version) are ``None`` where nothing says what is pinned.
     """
 
@@ -48,7 +48,7 @@ class Held:
     modules: frozenset[str] = frozenset()
     standard: frozenset[str] = frozenset()
     references: Sequence[Reference] = ()
-    logs: Sequence[Fault] = ()
+    faults: Sequence[Fault] = ()
     unpinned: Optional[Sequence[str]] = None
     wrong: Optional[Mapping[str, tuple[str, str]]] = None
 
@@ -117,9 +117,9 @@ def has_what_is_used(held: Held) -> Iterator[Finding]:
         yield Finding("SB406", held.path, seen, location={"file": one.file, "line": one.line})
 
 
-def logs_well(held: Held) -> Iterator[Finding]:
-    """SB203, SB204, SB205, SB206 and SB209."""
-    for one in held.logs:
+def is_written_well(held: Held) -> Iterator[Finding]:
+    """SB203 to SB206, SB209, SB301 to SB303 and SB308."""
+    for one in held.faults:
         location = {"file": one.file, "line": one.line}
         yield Finding(one.rule, held.path, one.seen, severity=one.severity, location=location)
 
@@ -142,7 +142,7 @@ RULES: dict[str, Callable[[Held], Iterator[Finding]]] = {
 
 def judge(held: Held) -> list[Finding]:
     """Return everything that the rules find in an environment."""
-    return [finding for rule in (*RULES.values(), logs_well) for finding in rule(held)]
+    return [finding for rule in (*RULES.values(), is_written_well) for finding in rule(held)]
 
 
 def runs_what_is_installed(unit: Unit, held: Held) -> Iterator[Finding]:

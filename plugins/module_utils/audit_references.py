@@ -1,7 +1,8 @@
 # Copyright: stability.baseline contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an application uses of installed distributions and these do not have, and how it logs: each file is read once for both.
+"""What an application uses of installed distributions and these do not have, and what the rules about source find: each file is read
+once for all of them.
 
 Most names are seen in the source of the module that is used. Only for what is not, the environment's own interpreter is asked,
 which imports the module; what that does not have counts only when the source shows nobody who sets it later.
@@ -15,9 +16,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Optional
 
-from .audit_logging_facts import needs_names
-from .audit_logging_source import Fault, Logging
 from .audit_module_sources import ModuleSources
+from .audit_source_facts import Fault
+from .audit_source_rules import SourceRules, needs_names
 from .commands import EnvironmentFailure, Output, User, acting_as, run
 from .dist_info import Distribution
 from .environment_layout import sites_of
@@ -52,12 +53,12 @@ class References:
 
     missing: list[Reference] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
-    logs: list[Fault] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
 
-def _scanned(file: SourceFile, content: bytes, logs: Optional[Logging], is_used: bool) -> Optional[Scan]:
-    """Return what a file uses, and give it to ``logs``; ``None`` when neither asks for it. Raises :class:`UnreadableSource`."""
-    wanted = logs is not None and logs.wants(file, content)
+def _scanned(file: SourceFile, content: bytes, rules: Optional[SourceRules], is_used: bool) -> Optional[Scan]:
+    """Return what a file uses, and show it to the ``rules``; ``None`` when neither asks for it. Raises :class:`UnreadableSource`."""
+    wanted = rules is not None and rules.wants(file, content)
     if not wanted and not is_used:
         return None
     try:
@@ -65,8 +66,8 @@ def _scanned(file: SourceFile, content: bytes, logs: Optional[Logging], is_used:
         found = scan(tree, package_of(file.path)) if is_used or needs_names(content) else Scan((), frozenset())
     except RecursionError:
         raise UnreadableSource("it is nested too deeply") from None
-    if wanted and logs is not None:
-        logs.add(file.path, tree, found)
+    if wanted and rules is not None:
+        rules.add(file.path, tree, found)
     return found if is_used else None
 
 
@@ -82,8 +83,8 @@ def _uses(found: Scan, file: SourceFile, tops: Collection[str], own: OwnModules)
     return FileUses(file.path, tuple(kept))
 
 
-def read_sources(sources: Iterable[str], tops: Collection[str], logs: Optional[Logging] = None) -> Users:
-    """Return what source files use of the import packages ``tops``, and show ``logs`` each of them that it wants."""
+def read_sources(sources: Iterable[str], tops: Collection[str], rules: Optional[SourceRules] = None) -> Users:
+    """Return what source files use of the import packages ``tops``, and show the ``rules`` each of them that they want."""
     mentions, own = Mentions(tops), OwnModules()
     files: list[FileUses] = []
     provided: set[str] = set()
@@ -93,8 +94,8 @@ def read_sources(sources: Iterable[str], tops: Collection[str], logs: Optional[L
         try:
             content = read_source(file.path)
             is_used = mentions.any_in(content)
-            what = what if is_used else "how it logs"
-            found = _scanned(file, content, logs, is_used)
+            what = what if is_used else "how it logs and what it keeps"
+            found = _scanned(file, content, rules, is_used)
         except UnreadableSource as error:
             unread.append(f"{file.path} was not checked for {what}: {error}")
             continue
@@ -153,16 +154,16 @@ def find_missing(
     sources: Sequence[str],
     user: User,
     own: Collection[str] = (),
-    logs: Optional[Logging] = None,
+    rules: Optional[SourceRules] = None,
 ) -> References:
     """Return what the ``sources`` use of ``distributions``, those of the environment, that is not there, asked as ``user``.
 
-    ``own`` are top-level modules of the application itself, also where its source lies in several folders. ``logs`` is shown each file,
+    ``own`` are top-level modules of the application itself, also where its source lies in several folders. The ``rules`` are shown each file,
     too.
     """
     owners, found = Owners(distributions), References()
     with acting_as(user):
-        used = read_sources(sources, owners.tops(distributions) - set(own), logs)
+        used = read_sources(sources, owners.tops(distributions) - set(own), rules)
         modules = ModuleSources(sites_of(virtualenv), distributions)
         files = _doubtful((file.without(used.provided) for file in used.files), modules)
     found.unseen += used.problems

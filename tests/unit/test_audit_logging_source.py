@@ -9,8 +9,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils.audit_logging_source import Fault, Logging
 from ansible_collections.stability.baseline.plugins.module_utils.audit_references import read_sources
+from ansible_collections.stability.baseline.plugins.module_utils.audit_source_facts import Fault
+from ansible_collections.stability.baseline.plugins.module_utils.audit_source_rules import SourceRules
 
 IMPORTS = "import logging, logging.config, logging.handlers, os, sys\nfrom pathlib import Path\n"
 #: Lines before the source of a case.
@@ -21,9 +22,9 @@ def judged(folder: Path, sources: dict[str, str], distribution: str = "") -> lis
     for name, source in sources.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(textwrap.dedent(source))
-    logs = Logging()
-    assert read_sources([str(folder)], (), logs).problems == ()
-    return logs.judge(lambda modules: distribution)
+    rules = SourceRules()
+    assert read_sources([str(folder)], (), rules).problems == ()
+    return rules.judge(lambda modules: distribution)
 
 
 def told(folder: Path, source: str) -> list[tuple[str, int]]:
@@ -359,5 +360,5 @@ def test_many_of_a_file_are_one_finding(tmp_path: Path) -> None:
 def test_a_broken_file_is_told_of_and_one_without_interest_is_not_parsed(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import logging\nlogging.basicConfig(\n")
     (tmp_path / "other.py").write_text("nothing of interest (\n")
-    (problem,) = read_sources([str(tmp_path)], (), Logging()).problems
-    assert problem.startswith(f"{tmp_path}/broken.py was not checked for how it logs: line 2: ")
+    (problem,) = read_sources([str(tmp_path)], (), SourceRules()).problems
+    assert problem.startswith(f"{tmp_path}/broken.py was not checked for how it logs and what it keeps: line 2: ")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils import audit_memory
 from ansible_collections.stability.baseline.plugins.module_utils.audit_memory import (
-    LOGS,
+    FAULTS,
     mark_of,
     recall,
     remember,
@@ -42,9 +42,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_has_not_changed_is_remembered(root: Path) -> None:
     assert recall(str(root), mark(root)) == []
     assert recall(f"{root}/other", mark(root)) is None
-    assert recall(str(root), mark(root), LOGS) is None
-    remember(str(root), mark(root), LOGS, [("SB203", "/ä\udcff.py", 3)])
-    assert recall(str(root), mark(root), LOGS) == [["SB203", "/ä\udcff.py", 3]]
+    assert recall(str(root), mark(root), FAULTS) is None
+    remember(str(root), mark(root), FAULTS, [("SB203", "/ä\udcff.py", 3)])
+    assert recall(str(root), mark(root), FAULTS) == [["SB203", "/ä\udcff.py", 3]]
     assert recall(str(root), mark(root)) == []
 
 

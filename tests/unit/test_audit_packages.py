@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils.audit_logging_source import Fault
 from ansible_collections.stability.baseline.plugins.module_utils.audit_model import Finding, Process, Unit
 from ansible_collections.stability.baseline.plugins.module_utils.audit_packages import (
     RULES,
@@ -19,6 +18,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.audit_packages 
     runs_what_is_installed,
 )
 from ansible_collections.stability.baseline.plugins.module_utils.audit_rules import BY_ID
+from ansible_collections.stability.baseline.plugins.module_utils.audit_source_facts import Fault
 from ansible_collections.stability.baseline.plugins.module_utils.environments import parse_environments
 
 VENV = "/opt/api/venv"
@@ -51,7 +51,7 @@ def told(findings: list[Finding]) -> list[tuple[str, str]]:
             ],
         ),
         (replace(SOUND, leftovers=("~lask",)), [("SB407", "~lask")]),
-        (replace(SOUND, logs=[Fault("SB203", "/opt/api/app.py", 7, "text")]), [("SB203", "/opt/api/app.py:7: text")]),
+        (replace(SOUND, faults=[Fault("SB203", "/opt/api/app.py", 7, "text")]), [("SB203", "/opt/api/app.py:7: text")]),
     ],
 )
 def test_one_fault_of_an_environment_is_one_finding(held: Held, expected: list[tuple[str, str]]) -> None:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils import audit_references
-from ansible_collections.stability.baseline.plugins.module_utils.audit_logging_source import Logging
 from ansible_collections.stability.baseline.plugins.module_utils.audit_references import (
     Reference,
     find_missing,
     which_logs,
 )
+from ansible_collections.stability.baseline.plugins.module_utils.audit_source_rules import SourceRules
 from ansible_collections.stability.baseline.plugins.module_utils.commands import current_user
 from ansible_collections.stability.baseline.plugins.module_utils.dist_info import installed_distributions
 from ansible_collections.stability.baseline.plugins.module_utils.environment_layout import sites_of
@@ -319,10 +319,10 @@ def test_a_distribution_that_is_imported_and_logs_is_found(tmp_path: Path) -> No
     assert which_logs(distributions, ["os", "quiet"]) == ""
 
 
-def test_each_file_is_read_and_parsed_once_for_both(
+def test_each_file_is_read_and_parsed_once_for_all_rules(
     environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = "import lib, logging\nlib.gone\nlogging.FileHandler('app.log')\n"
+    source = "import lib, logging\nlib.gone\nlogging.FileHandler('app.log')\nclass Held:\n    def __del__(self):\n        self.x = 1\n"
     (tmp_path / "app.py").write_text(source)
     parsed: list[bytes] = []
 
@@ -331,8 +331,8 @@ def test_each_file_is_read_and_parsed_once_for_both(
         return parse_source(content)
 
     monkeypatch.setattr(audit_references, "parse_source", parse)
-    logs, distributions = Logging(), installed_distributions(sites_of(str(environment)))
-    found = find_missing(str(environment), distributions, [str(tmp_path)], current_user(), (), logs)
+    rules, distributions = SourceRules(), installed_distributions(sites_of(str(environment)))
+    found = find_missing(str(environment), distributions, [str(tmp_path)], current_user(), (), rules)
     assert [one.spelled for one in found.missing] == ["lib.gone"]
-    assert [(one.rule, one.line) for one in logs.judge()] == [("SB203", 3)]
+    assert [(one.rule, one.line) for one in rules.judge()] == [("SB203", 3), ("SB301", 5)]
     assert parsed == [source.encode()]

@@ -38,6 +38,42 @@ SERVICE = {
 }
 
 
+#: An application that does all of what the rules about source look at, in the way that they ask for.
+SOUND = """\
+import asyncio, collections, contextlib, functools, gc, logging, os, traceback, weakref
+logging.basicConfig(level='INFO')
+logging.info('arrives')
+RECENT = collections.deque(maxlen=100)
+FAILED = collections.deque(maxlen=100)
+gc.collect()
+gc.freeze()
+@functools.lru_cache(maxsize=None)
+def parsed(key):
+    return key
+class Held:
+    def __init__(self):
+        self.descriptor = os.open(os.devnull, os.O_RDONLY)
+        self.finalizer = weakref.finalize(self, os.close, self.descriptor)
+    @functools.cached_property
+    def found(self):
+        return parsed(self.descriptor)
+    def close(self):
+        self.finalizer()
+def work(request):
+    RECENT.append(request)
+    try:
+        with contextlib.closing(Held()) as one:
+            return one.found
+    except OSError as error:
+        FAILED.append(traceback.format_exc())
+async def main():
+    tasks = set()
+    task = asyncio.create_task(main())
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+"""
+
+
 @pytest.fixture
 def held(host, tmp_path):
     """The host with the service in an environment that holds its pins and nothing else."""
@@ -169,9 +205,21 @@ def test_what_is_there_for_type_checkers_alone_or_is_removed_again_is_found(held
         ),
         ("import logging\nfrom loguru import logger\nlogger.info('one')\nlogging.warning('two')\n", "SB206", 3),
         ("def work():\n    print('[ERROR] it failed')\n", "SB209", 2),
+        ("class Held:\n    def __del__(self):\n        self.count = 0\n", "SB301", 2),
+        ("class Held:\n    def __del__(self):\n        self.file.close()\n", "SB302", 3),
+        ("import gc\ngc.disable()\n", "SB303", 2),
+        ("import functools\nclass Held:\n    @functools.lru_cache(None)\n    def find(self): pass\n", "SB308", 3),
+        ("SEEN = []\ndef work(request):\n    SEEN.append(request)\n", "SB308", 3),
+        ("import weakref\nclass Held:\n    def open(self):\n        weakref.finalize(self, print, self)\n", "SB308", 4),
+        ("import asyncio\nasync def work():\n    asyncio.create_task(work())\n", "SB308", 3),
+        (
+            "SEEN = []\ndef work():\n    try: one()\n    except OSError as error:\n        SEEN.append(error)\n",
+            "SB308",
+            5,
+        ),
     ],
 )
-def test_how_the_source_logs_is_found(held, source, rule, line):
+def test_what_is_wrong_with_the_source_is_found(held, source, rule, line):
     held.put(f"{WORK}/app.py", source)
     try:
         # Again, with what is remembered of what it uses.
@@ -180,7 +228,7 @@ def test_how_the_source_logs_is_found(held, source, rule, line):
             found = only(held, rule, f"{WORK}/app.py:{line}: ")
             assert found["location"] == {"file": f"{WORK}/app.py", "line": line}
         assert findings(held, sources=[]) == []
-        held.put(f"{WORK}/app.py", "import logging\nlogging.basicConfig(level='INFO')\nlogging.info('arrives')\n")
+        held.put(f"{WORK}/app.py", SOUND)
         assert findings(held) == []
     finally:
         held.check(f"rm {WORK}/app.py")
