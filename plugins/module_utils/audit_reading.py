@@ -23,6 +23,7 @@ from .audit_model import RECENTLY, Unit, UnitFile
 from .audit_processes import is_python, members, pythons_below, read_main_process, runs_python, watch_workers
 from .audit_refused import commands_in, is_of_python, is_refused
 from .audit_scripts import behind_starters
+from .leak_settings import SERVICE as SAMPLER
 from .memory_usage import accounted_memory
 from .shown_lists import members_of
 from .unit_names import is_instance, template_of
@@ -144,9 +145,14 @@ def _with_refused(
 def _python_services(
     states: Mapping[str, systemd.UnitState], programs: Mapping[str, Sequence[Started]], unseen: list[str]
 ) -> dict[str, systemd.UnitState]:
-    """Return the units that are Python services; of what systemd refuses to load, ``unseen`` tells where that cannot be told."""
+    """Return the units that are Python services; of what systemd refuses to load, ``unseen`` tells where that cannot be told.
+
+    The sampler of the role leakwatch is a part of the baseline, and no service of the host.
+    """
     found = {}
     for unit, state in states.items():
+        if unit == SAMPLER:
+            continue
         if is_python_service(state, programs[unit]):
             found[unit] = state
         elif is_refused(state) and not int(state.get("MainPID") or 0) and is_of_python(programs[unit]) is None:

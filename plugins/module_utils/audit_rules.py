@@ -257,7 +257,8 @@ RULES = (
         "the program perhaps not at all, and it may bring its object back. Cycles with it are freed, so this is only told.",
         "A __del__ in the source that does something, other than SB302 tells of. One that warns of what was not closed is as it should be, and "
         "streams of Python can only have another one. At most one finding for each file.",
-        "A cycle with __del__ is freed, and the __del__ run once (Python 3.8 to 3.14; not before 3.4). 0 of 13 findings in 243 distributions that were judged one by one are false alarms.",
+        "A cycle with __del__ is freed, and the __del__ run once (Python 3.8 to 3.14; not before 3.4). 0 of 13 findings in 243 distributions "
+        "that were judged one by one are false alarms.",
         "weakref.finalize, which is run once, also at the end of the program, and cannot see its object half gone; or with.",
         "It only gives back what C has allocated.",
     ),
@@ -334,8 +335,8 @@ RULES = (
         "What is kept by one object more for each request grows until the service is killed, at a time that nobody chooses.",
         "lru_cache and cache on methods, but for bounds that are small or written as a name, and classes of which a program has one object; a "
         "collection of the module that functions put what comes in into, and no file takes anything out of; weakref.finalize that is given "
-        "its own object or a method of it; exceptions in a collection that only grows; tasks that nobody keeps. It is only told (info) where there is a bound, as with lru_cache, where it may be short, and of tasks. At most one finding of "
-        "each kind for each file.",
+        "its own object or a method of it; exceptions in a collection that only grows; tasks that nobody keeps. It is only told (info) where "
+        "there is a bound, as with lru_cache, where it may be short, and of tasks. At most one finding of each kind for each file.",
         "The first four keep their object after its last use, also over gc.collect(), and their remedies do not; a task that nobody keeps may be "
         "collected while it waits (Python 3.8 to 3.14)."
         " 3 of 45 findings in 243 distributions that were judged one by one are false alarms.",
@@ -350,7 +351,7 @@ RULES = (
         "It came back, so nothing looks wrong; what it had in hand is lost each time.",
         "What the role leakwatch has seen within a day: the counters of the kernel and the records of systemd on cgroup v2; on v1 a run that "
         "ended with 90 % of its cap in use, which is told as probable.",
-        "A service over its cap is killed alone and comes back (systemd 247, 252 and 257, cgroup v1).",
+        "A service over its cap is killed alone and comes back (systemd 247, 252 and 257, cgroup v1; 257, cgroup v2).",
         "A higher memory_max where it needs that much, otherwise look at SB306.",
         "",
     ),

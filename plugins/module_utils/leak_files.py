@@ -29,10 +29,10 @@ from . import (
     memory_usage,
     unit_names,
 )
-from .leak_settings import FILE, FOLDER, Settings
+from .leak_settings import FILE, FOLDER, SERVICE, Settings
 
 PACKAGE = "stability_leakwatch"
-SERVICE, TIMER = "stability-leakwatch.service", "stability-leakwatch.timer"
+TIMER = "stability-leakwatch.timer"
 UNITS = "/etc/systemd/system"
 #: Python writes there what it has compiled, so that no round compiles anything.
 COMPILED = f"{FOLDER}/{PACKAGE}/__pycache__"

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 FOLDER = "/usr/local/lib/stability/leakwatch"
 FILE = f"{FOLDER}/settings.json"
+#: The unit that takes one round of samples.
+SERVICE = "stability-leakwatch.service"
 #: The samples.
 STORE = "/var/lib/stability/leakwatch.sqlite"
 #: The note in it in which is told what was found.

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from . import systemd_host as systemd
-from .leak_files import COMPILED, SERVICE, TIMER, UNITS, program
-from .leak_settings import FILE, FOLDER, JOURNALS, METRICS, STORE, settings_in
+from .leak_files import COMPILED, TIMER, UNITS, program
+from .leak_settings import FILE, FOLDER, JOURNALS, METRICS, SERVICE, STORE, settings_in
 
 _LINK = f"{UNITS}/timers.target.wants/{TIMER}"
 _PROPERTIES = ("ActiveState", "UnitFileState", "NeedDaemonReload", "LoadState")
