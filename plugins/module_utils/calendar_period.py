@@ -38,6 +38,9 @@ _UNWRITTEN = {
 }
 #: So many times of a rare expression are held against a frequent one, of which the listed times are over before.
 _LOOKS = 12
+#: systemd.timer(5): what lets a timer elapse beside ``OnCalendar=``.
+_SPANS = ("OnActiveSec", "OnBootSec", "OnStartupSec", "OnUnitActiveSec", "OnUnitInactiveSec")
+_EVENTS = ("OnClockChange", "OnTimezoneChange")
 _ELAPSE = re.compile(
     r"(?:Next elapse|Iter\. #\d+|Iteration #\d+): \w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC\s*$"
 )
@@ -86,6 +89,13 @@ def shortest_period_of(
             near = (abs(moment - one) for one in elapses_from(expression, moment - own_period))
             period = min([period, *(gap for gap in near if gap)])
     return period
+
+
+def other_triggers(service: Service) -> list[str]:
+    """Return the directives by which the timer of ``service`` starts it beside its calendar, how often nobody knows."""
+    own = service.values["directives"].get("Timer", {})
+    spans = [name for name in _SPANS if any(own.get(name, ()))]
+    return spans + [name for name in _EVENTS if (own.get(name) or [""])[-1].lower() in v.TRUE]
 
 
 def _seconds(service: Service, section: str, directive: str, otherwise: str) -> float:

@@ -13,7 +13,15 @@ from dataclasses import replace
 
 from . import systemd_host as systemd
 from .accounts import unknown_number
-from .calendar_period import ITERATIONS, SHORT_TRY, by_expression, elapses, retry_window, shortest_period_of
+from .calendar_period import (
+    ITERATIONS,
+    SHORT_TRY,
+    by_expression,
+    elapses,
+    other_triggers,
+    retry_window,
+    shortest_period_of,
+)
 from .drop_ins import DAEMON, policy_for, type_under
 from .problems import HIDDEN, Problem, show
 from .runtime_lines import sets_path
@@ -22,7 +30,7 @@ from .services import Service
 from .unit_files import RetryWindow, sections_of
 from .unit_names import instance_of, is_drop_in, unit_of
 from .unit_state import Observed, type_of, under, unit_path
-from .values import LONGEST_LINE, MAY_HOLD_SECRET, SECTIONS, TRUE
+from .values import LONGEST_LINE, MAY_HOLD_SECRET, SECTIONS, TRUE, seconds
 
 #: Times of an expression around one of another, where they are held against each other.
 _NEXT = 4
@@ -125,6 +133,9 @@ def retry_windows(services: Iterable[Service]) -> tuple[dict[str, RetryWindow], 
                 problems.append(_problem_with_calendar(service, complaint))
                 continue
             texts = dict(zip(expressions, by_expression(printed.stdout)))
+        if other_triggers(service) and not service.values["start_limit_burst"]:
+            problems += _without_retries(service)
+            continue
         period = shortest_period_of({name: elapses(texts[name]) for name in expressions}, _elapses_from)
         try:
             windows[service.name] = retry_window(service, period)
@@ -133,6 +144,48 @@ def retry_windows(services: Iterable[Service]) -> tuple[dict[str, RetryWindow], 
             remedy = "Lower retries, restart_sec or timeout_start_sec, so that the last try is over before the next calendar time"
             problems.append(_problem(service, f".{key}", show(service.values[key]), str(error), remedy))
     return windows, problems
+
+
+def _without_retries(service: Service) -> list[Problem]:
+    """Return a problem for each key about retries of a job that has none: a start limit would count its other starts, too."""
+    values, triggers = service.values, _lines(other_triggers(service))
+    interval = values["start_limit_interval_sec"]
+    effectless = {
+        "retries": bool(values["retries"]),
+        "restart": values["restart"] != "no",
+        "restart_sec": True,
+        "restart_steps": True,
+        "start_limit_interval_sec": bool(interval) and seconds(interval) > 0,
+    }
+    expected = f"no {{}} beside {triggers} in directives.Timer: each of those starts, good or bad, would count as a try"
+    remedy = "Write all times in on_calendar, or take it out"
+    return [
+        _problem(service, f".{key}", show(values[key]), expected.format(key), remedy)
+        for key, is_effectless in effectless.items()
+        if key in service.given and is_effectless
+    ]
+
+
+def _lines(directives: Iterable[str]) -> str:
+    return ", ".join(f"{name}=" for name in directives)
+
+
+def counted_starts(services: Iterable[Service]) -> list[str]:
+    """Return a warning for each job that its timer starts beside its calendar, too: a start limit counts all of its starts."""
+    warnings = []
+    for service in [one for one in services if one.is_job and other_triggers(one)]:
+        starts = f"{service.name}: {_lines(other_triggers(service))} in directives.Timer starts it beside its calendar"
+        if service.values["start_limit_burst"]:
+            warnings.append(
+                f"{starts}; good runs, too, count towards start_limit_burst, and the next one is refused. Write all times in "
+                "on_calendar, or take start_limit_burst out."
+            )
+        elif service.values["retries"] is None and service.values["restart"] != "no":
+            warnings.append(
+                f"{starts}; so it is not retried, since each of those starts, good or bad, would count as a try. Write all "
+                "times in on_calendar, or retries: 0."
+            )
+    return warnings
 
 
 def short_tries(services: Iterable[Service], windows: Mapping[str, RetryWindow]) -> list[str]:

@@ -91,7 +91,7 @@ def prepare(asked: Asked, earlier: Earlier, check_mode: bool, runtime: Optional[
     present = [service for service in listed if not service.is_absent]
     services, warnings, ignored = checks.checked_directives(present, version)
     windows, problems = checks.retry_windows(services)
-    warnings += checks.short_tries(services, windows)
+    warnings += [*checks.short_tries(services, windows), *checks.counted_starts(services)]
     problems += ignored
     missing = checks.missing_paths(services, pending)
     nobodys = checks.missing_numbers(services)

@@ -244,6 +244,27 @@ def test_the_next_calendar_time_is_always_tried(host, deployed):
     wait_for(lambda: seen.add(state(host, "often")) or {"failed", "activating"} <= seen, 14)
 
 
+def test_a_job_that_always_succeeds_is_never_failed_however_often_its_timer_starts_it(host):
+    job = {"name": "keys-again", "user": "root", "exec_start": ["/bin/echo", RAN], "on_calendar": ["2099-01-01"]}
+    job["directives"] = {"Timer": {"OnActiveSec": "100ms", "OnUnitActiveSec": "500ms", "AccuracySec": "10ms"}}
+    result = apply(host, [job])
+    assert any("OnActiveSec=, OnUnitActiveSec= in directives.Timer" in warning for warning in result["warnings"])
+    wait_for(lambda: starts(host, "again") >= 7 or state(host, "again") == "failed")
+    assert state(host, "again") != "failed"
+    assert apply(host, [{"name": "keys-again", "state": "absent"}])["changed"]
+
+
+def test_starts_by_hand_count_as_tries_also_where_they_are_good(host):
+    """docs/services.md says so: the next calendar time inside the window has the tries that are left."""
+    applied(
+        host, [{"name": "keys-by-hand", "user": "root", "exec_start": ["/bin/true"], "on_calendar": ["2099-01-01"]}]
+    )
+    begun = [host.run(["systemctl", "start", unit("by-hand")]).code for _number in range(5)]
+    assert begun == [0, 0, 0, 0, 1]
+    host.check(f"systemctl reset-failed {unit('by-hand')} && systemctl start {unit('by-hand')}")
+    applied(host, [{"name": "keys-by-hand", "state": "absent"}])
+
+
 def test_a_time_that_passed_while_the_timer_was_off_is_made_up_for(host, deployed):
     assert starts(host, "made-up-for") == 0
     host.check(["systemctl", "stop", "keys-made-up-for.timer"])

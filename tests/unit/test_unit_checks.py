@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils import systemd_host
+from ansible_collections.stability.baseline.plugins.module_utils.commands import Output
 from ansible_collections.stability.baseline.plugins.module_utils.services import parse_services
-from ansible_collections.stability.baseline.plugins.module_utils.unit_checks import checked_directives, missing_paths
+from ansible_collections.stability.baseline.plugins.module_utils.unit_checks import (
+    checked_directives,
+    counted_starts,
+    missing_paths,
+    retry_windows,
+)
 
 KNOWN = {"Unit": {"After"}, "Service": {"Nice", "MemoryHigh"}, "Install": {"WantedBy"}}
 IGNORED = ".{} (a): found a directive that systemd ignores there; expected a directive that systemd knows in [{}]. {}."
@@ -69,3 +75,42 @@ def test_a_pattern_of_environment_files_stands_for_what_matches(tmp_path):
         f'stability_services[0].environment_files[1] (a): found "{tmp_path}/*.missing", which is not there; '
         "expected a file that matches. Put it there before this run, or correct the path."
     ]
+
+
+AGAIN = {"OnActiveSec": "1s", "OnUnitActiveSec": ["", "2s"]}
+OWN_LIMIT = {"start_limit_interval_sec": "1h", "start_limit_burst": 9}
+#: (directives of the timer, further keys, keys that are refused, the remedy that a warning names, whether there is a window).
+BESIDE = [
+    ({}, {"retries": 3}, [], "", True),
+    ({"AccuracySec": "1s", "OnBootSec": "", "OnClockChange": "no"}, {"retries": 3}, [], "", True),
+    (AGAIN, {}, [], "or retries: 0.", False),
+    ({"OnClockChange": "yes"}, {}, [], "or retries: 0.", False),
+    (AGAIN, {"retries": 0}, [], "", False),
+    (AGAIN, {"restart": "no", "start_limit_interval_sec": "0"}, [], "", False),
+    (AGAIN, {"retries": 2, "restart_sec": "1s"}, ["retries", "restart_sec"], "", False),
+    (AGAIN, {"start_limit_interval_sec": "1h"}, ["start_limit_interval_sec"], "or retries: 0.", False),
+    (AGAIN, OWN_LIMIT, [], "or take start_limit_burst out.", True),
+]
+
+
+@pytest.mark.parametrize(("timer", "keys", "refused", "remedy", "has_window"), BESIDE)
+def test_a_job_that_starts_beside_its_calendar_has_its_own_start_limit_or_none(
+    monkeypatch, timer, keys, refused, remedy, has_window
+):
+    monkeypatch.setattr(systemd_host, "calendar", lambda *_: Output(0, "Normalized form: daily\n", ""))
+    one = service(on_calendar="daily", directives={"Timer": timer}, **keys)
+    windows, problems = retry_windows([one])
+    assert [str(problem).partition(" ")[0] for problem in problems] == [
+        f"stability_services[0].{key}" for key in refused
+    ]
+    assert bool(windows) is has_window
+    assert [warning.endswith(remedy) for warning in counted_starts([one])] == ([True] if remedy else [])
+
+
+def test_a_job_that_starts_beside_its_calendar_is_told_why_it_has_no_retries():
+    one = service(on_calendar="daily", directives={"Timer": AGAIN}, retries=2)
+    (problem,) = retry_windows([one])[1]
+    assert str(problem) == (
+        "stability_services[0].retries (a): found 2; expected no retries beside OnActiveSec=, OnUnitActiveSec= in "
+        "directives.Timer: each of those starts, good or bad, would count as a try. Write all times in on_calendar, or take it out."
+    )
