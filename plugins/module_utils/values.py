@@ -447,7 +447,8 @@ def credentials(value: object) -> dict[str, str]:
     checked = {}
     for name, source in value.items():
         if not isinstance(name, str) or not re.match(r"[A-Za-z0-9_.-]{1,255}\Z", name):
-            faults.add("a name of letters, digits and _.-", "Rename the credential", "", name)
+            remedy = "Rename the credential" if isinstance(name, str) else QUOTE_IT
+            faults.add("a name of letters, digits and _.-", remedy, "", name)
             continue
         checked[name] = faults.check(path, source, f".{name}", hide=True)
     faults.raise_any()

@@ -25,6 +25,14 @@ def test_watched_paths_are_the_files_a_process_was_started_with():
     assert service.watched_paths == ["/etc/a", "/etc/b", "/srv"]
 
 
+@pytest.mark.parametrize(("name", "shown"), [(True, "true"), (1, "1"), (1.5, "1.5")])
+def test_the_name_of_a_credential_that_yaml_took_for_something_else_is_to_be_quoted(name, shown):
+    assert messages([{**BASE, "credentials": {name: "/etc/a"}}]) == [
+        f"stability_services[0].credentials (api): found {shown}; expected a name of letters, digits and _.-. "
+        "Quote it, so that YAML leaves it as text."
+    ]
+
+
 def test_a_hidden_name_is_refused():
     assert messages([{**BASE, "name": ".api"}]) == [
         'stability_services[0].name (.api): found ".api"; expected a name that does not begin with a dot. '
