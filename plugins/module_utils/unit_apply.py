@@ -53,6 +53,8 @@ class Run:
         self.plan = plan
         self.listed = [service for service in services if not service.is_absent]
         self.services = {one.switched_unit: one for service in self.listed for one in service.processes}
+        #: What the manifest has for these, by which it is known with what they were started.
+        self.records = {one.record for one in self.services.values()}
         self.observed = observed
         self.manifest = observed.manifest
         self.began = time.time()
@@ -104,9 +106,9 @@ class Run:
             m.write_manifest(self.manifest)
 
     def claim(self) -> None:
-        """Keep foreign unit files and claim the units, before any unit file is touched.
+        """Keep foreign unit files and claim the units, before any unit file is touched or unit stopped.
 
-        So a killed run never loses a file, nor forgets an owner or a start that is owed.
+        So a killed run never loses a file, nor forgets an owner, that a unit ran, or a start or stop that is owed.
         """
         owed = {switch.record for switch in self.plan.switches if switch.verb != "stop"}
         foreign = {change.name for change in self.plan.files if change.foreign}
@@ -125,7 +127,9 @@ class Run:
                     claimed = replace(claimed, started=started, unfinished=entry.unfinished or name in owed)
                 else:
                     # A template whose text has changed needs the daemon-reload, and has no process that could show it.
-                    claimed = replace(claimed, started=None, unfinished=is_drop_in(name) and name in written)
+                    # A daemon that becomes a job is still to be stopped.
+                    owes = (is_drop_in(name) and name in written) or name in self.plan.retire
+                    claimed = replace(claimed, started=None, unfinished=owes)
                 self.remember(name, claimed)
         if self.manifest != self.observed.manifest:
             m.write_manifest(self.manifest)
@@ -213,7 +217,7 @@ class Run:
         started = {switch.record for switch in self.plan.switches if switch.verb != "stop"}
         for name in {*recorded_names(self.listed)} - started:
             entry = self.manifest.entries[name]
-            if entry.unfinished and is_drop_in(name):
+            if entry.unfinished and (is_drop_in(name) or name not in self.records):
                 self.remember(name, replace(entry, unfinished=False))
             elif entry.unfinished and self._is_down(name):
                 self.remember(name, replace(entry, started=None, unfinished=False))
@@ -426,8 +430,8 @@ def apply_plan(plan: Plan, services: list[Service], observed: Observed) -> Appli
         remove_file(path)
     for account in plan.accounts:
         make_account(account)
-    run.retire()
     run.claim()
+    run.retire()
     run.disable()
     run.remove_files()
     run.retire_schedules()

@@ -243,8 +243,8 @@ class _Planner:
 
     def _is_unfinished(self, service: Service) -> bool:
         """Whether a run may have been killed before systemd read the files; one inside the unit itself cannot go on."""
-        entry = self.observed.manifest.entries.get(service.record)
-        return entry is not None and entry.unfinished and not self.is_own(service.switched_unit)
+        entries = [self.observed.manifest.entries.get(name) for name in (service.record, service.unit)]
+        return any(entry and entry.unfinished for entry in entries) and not self.is_own(service.switched_unit)
 
     def is_own(self, unit: str) -> bool:
         return is_own(unit, self.observed)
@@ -343,7 +343,10 @@ class _Planner:
             return
         entry = self.observed.manifest.entries.get(service.unit)
         if entry:
-            daemon = entry.started is not None or entry.unfinished
+            # A run that was killed owes the stop, unless systemd has read the file of the job: that is written after it.
+            file = template_of(service.unit)
+            is_job_yet = state["Type"] == "oneshot" and file not in {change.name for change in self.plan.files}
+            daemon = entry.started is not None or (entry.unfinished and not is_job_yet)
         else:
             daemon = state["Type"] != "oneshot" or state["SubState"] == "exited"
         if daemon:

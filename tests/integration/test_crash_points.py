@@ -191,6 +191,31 @@ class Unlogged(Mine):
         assert host.run(["test", "-e", file_of(name)]).code == 1
 
 
+class Taken(Foreign):
+    """A foreign daemon that runs, and a job that takes its name, after which the baseline is taken away."""
+
+    def interrupted(self, name):
+        job = {"name": name, "user": "tester", "exec_start": ["/bin/true"], "on_calendar": ["2099-01-01"]}
+        return "systemd_units", {"services": [job]}
+
+    def heal(self, host, name):
+        taken_away(host)
+        assert state(host, name) == self.before
+
+    def ended(self, host, name, result):
+        assert result["changed"]
+        assert properties(host, f"{name}.service", "ActiveState") == ["inactive"]
+
+
+class TakenAtLast(Taken):
+    """The same job, for which the next run goes on."""
+
+    def heal(self, host, name):
+        settled(host, self.interrupted(name)[1]["services"])
+        assert properties(host, f"{name}.service", "ActiveState", "Type") == ["inactive", "oneshot"]
+        super().heal(host, name)
+
+
 class Packaged:
     """A unit of a package that runs, and the first deployment over it."""
 
@@ -226,7 +251,9 @@ class Over(Packaged):
 
 
 @pytest.mark.drawn(3)
-@pytest.mark.parametrize("kind", [Foreign, Undone, Given, Mine, Removed, Logged, Unlogged, Packaged, Over])
+@pytest.mark.parametrize(
+    "kind", [Foreign, Undone, Given, Mine, Removed, Logged, Unlogged, Taken, TakenAtLast, Packaged, Over]
+)
 def test_a_run_that_ends_before_any_of_its_changes(host, kind):
     host.put(f"{PACKAGES}/vendored.service", "[Service]\nExecStart=/bin/sleep 7777\n")
     host.check(["systemctl", "start", "vendored.service"])

@@ -242,6 +242,12 @@ FORMER = {
     "a hand-written oneshot unit that stays active": (None, {"Type": "oneshot", "SubState": "exited"}, True),
     "a hand-written job that runs": (None, {"Type": "oneshot", "SubState": "start"}, False),
     "a daemon of ours whose first run was killed": (Entry("job", unfinished=True), {}, True),
+    "a daemon that a killed run was about to stop": (Entry("job", unfinished=True), {"SubState": "stop"}, True),
+    "a job that runs, after a run that was killed at its end": (
+        Entry("job", unfinished=True),
+        {"Type": "oneshot", "SubState": "start"},
+        False,
+    ),
     "a job of ours that runs": (Entry("job"), {"Type": "oneshot", "SubState": "start"}, False),
 }
 
