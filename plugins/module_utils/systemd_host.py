@@ -49,6 +49,7 @@ PROPERTIES = (
     "NeedDaemonReload",
     "FragmentPath",
     "DropInPaths",
+    "TriggeredBy",
     "ControlGroup",
     "UnitFileState",
     "SourcePath",

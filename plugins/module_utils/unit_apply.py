@@ -22,7 +22,7 @@ from .services import Service
 from .settle import settle
 from .unit_files import HEADER
 from .unit_names import is_drop_in, is_instance, is_template, template_of, unit_of
-from .unit_plan import UP, FileChange, Plan, units_to_settle
+from .unit_plan import UP, FileChange, Plan, has_own_file, units_to_settle
 from .unit_state import Observed, elsewhere, links_to, put_links_back, recorded_names, unit_path
 
 _STAMPS = "/var/lib/systemd/timers"
@@ -69,9 +69,7 @@ class Run:
     def retire(self) -> None:
         """Stop what ends while systemd still knows its unit file."""
         if self.plan.retire:
-            complaint = systemd.act("stop", list(self.plan.retire))
-            if complaint:
-                raise systemd.HostError(f"systemctl stop failed: {complaint}")
+            _stop(list(self.plan.retire))
 
     def disable(self) -> None:
         """Disable what is not to be pulled in; systemctl(1): this also removes a unit file that is a link."""
@@ -140,7 +138,7 @@ class Run:
         text = self.observed.files.get(template_of(name)) or ""
         if state is None or is_template(name) or state["LoadState"] != "loaded" or text.startswith(HEADER):
             return None
-        return m.Found(state["ActiveState"] in (*UP, "activating"), links_to(name))
+        return m.Found(_goes_on(state), links_to(name))
 
     def write_files(self) -> None:
         """Write the unit files; what has failed gets all its tries back first, so that a mended job can be started at once.
@@ -159,6 +157,33 @@ class Run:
         for change in self.plan.files:
             os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
         write_files({change.path: change.after.encode("utf-8", "surrogateescape") for change in self.plan.files})
+
+    @property
+    def ended(self) -> list[str]:
+        """The units of which nothing goes on under the unit file from before."""
+        names = [one.name for one in self.plan.removals if not (is_drop_in(one.name) or is_template(one.name))]
+        removed = [name for name in names if not has_own_file(name, self.observed)]
+        return list(dict.fromkeys([*self.plan.retire, *removed]))
+
+    def reload(self, ended: Iterable[str]) -> None:
+        """Let systemd read the files, and stop again what was started in between under those from before, as by a timer.
+
+        Under the unit file that is put back such a process would go on, and the unit's own would never begin. What begins
+        after this is theirs, or a job.
+        """
+        systemd.daemon_reload()
+        read = time.monotonic()
+        states = systemd.show(list(ended), ("ActiveState", "InactiveExitTimestampMonotonic"))
+        again = [
+            unit
+            for unit, state in states.items()
+            if state["ActiveState"] not in ("inactive", "failed")
+            and int(state["InactiveExitTimestampMonotonic"] or 0) / 1e6 < read
+        ]
+        if again:
+            _stop(again)
+            # It is theirs now, and has not failed.
+            systemd.act("reset-failed", again)
 
     def enable(self) -> None:
         if self.plan.enable:
@@ -369,6 +394,18 @@ def _switches_foreign(service: Service) -> bool:
     return service.is_drop_in and (service.values["state"] is not None or service.values["enabled"] is not None)
 
 
+def _stop(units: list[str]) -> None:
+    complaint = systemd.act("stop", units)
+    if complaint:
+        raise systemd.HostError(f"systemctl stop failed: {complaint}")
+
+
+def _goes_on(state: systemd.UnitState) -> bool:
+    """Whether a unit is up or comes up; what a oneshot unit is doing ends, and is nothing to be begun again later."""
+    ends = state["Type"] == "oneshot" and state.get("RemainAfterExit") != "yes"
+    return state["ActiveState"] in UP or (state["ActiveState"] == "activating" and not ends)
+
+
 def _is_worn(state: systemd.UnitState) -> bool:
     """Return whether a unit has failed or was restarted by systemd, and still has the marks of it."""
     return state["ActiveState"] in ("failed", "activating") or state.get("NRestarts", "0") not in ("", "0")
@@ -439,7 +476,7 @@ def apply_plan(plan: Plan, services: list[Service], observed: Observed) -> Appli
     run.write_files()
     run.enable()
     if plan.reload:
-        systemd.daemon_reload()
+        run.reload(run.ended)
     run.forget()
     run.switch()
     switched = time.time()

@@ -16,6 +16,7 @@ from .placed_files import Placed, changed_places, digests_of, to_remove, to_writ
 from .services import Service
 from .unit_files import HEADER, Rendered
 from .unit_names import is_drop_in, is_instance, template_of, unit_of
+from .unit_neighbours import warnings_about, warnings_of_overriding
 from .unit_state import Observed, obsolete_names, unit_path, units_of
 
 #: What runs.
@@ -227,9 +228,9 @@ class _Planner:
             self._plan_file(service, file.name, file.text)
         if service.is_drop_in:
             self._plan_enabled(service)
-            self._warn_of_overriding(service, rendered)
+            self.plan.warnings += warnings_of_overriding(service, rendered, self.observed)
         else:
-            self._warn_about(service)
+            self.plan.warnings += warnings_about(service, self.observed)
             for one in service.processes:
                 self._plan_links(one)
                 self._plan_former_daemon(one)
@@ -277,41 +278,6 @@ class _Planner:
         if before != text:
             foreign = before is not None and not is_ours(name, self.observed)
             self.plan.files.append(FileChange(name, service.entry, before, text, foreign))
-
-    def _warn_about(self, service: Service) -> None:
-        """Name what of others changes the service's units, or is hidden by them."""
-        paths: dict[str, str] = {}
-        for unit in units_of([service]):
-            state = self.observed.units[unit]
-            for path in state["DropInPaths"].split():
-                # What a package says about all services, such as service.d below /usr/lib, is of the system's own making.
-                if (
-                    path.startswith(("/etc/", "/run/"))
-                    and path.rpartition("/system/")[2] not in self.observed.manifest.entries
-                ):
-                    paths.setdefault(path, unit)
-            if state["FragmentPath"].startswith(("/usr/lib/", "/lib/")) and not is_instance(unit):
-                self.plan.warnings.append(
-                    f"{state['FragmentPath']} of a package is overridden by the unit file of the same name. "
-                    "Rename the service if both are needed."
-                )
-        for path, unit in paths.items():
-            self.plan.warnings.append(
-                f"{path} changes {unit} and is not of this collection. Move what it says into "
-                "stability_services and remove it, or leave it if it is meant."
-            )
-
-    def _warn_of_overriding(self, service: Service, rendered: Rendered) -> None:
-        """Name drop-ins of others that come after ours and say something else."""
-        ours = {line.partition("=")[0] for file in rendered.files for line in file.text.split("\n") if "=" in line}
-        for path in self.observed.units[service.unit]["DropInPaths"].split():
-            text = self.observed.later.get(path, "")
-            overridden = sorted(ours & {line.partition("=")[0].strip() for line in text.split("\n")})
-            if overridden:
-                self.plan.warnings.append(
-                    f"{path} comes after the drop-in for {service.unit} and overrides {', '.join(f'{name}=' for name in overridden)}. "
-                    "Take that out there, or leave it if it is meant."
-                )
 
     def _plan_enabled(self, service: Service) -> None:
         """Plan whether somebody else's unit is enabled, where that is written out."""

@@ -222,15 +222,15 @@ def apply_removal(removal: RemovalPlan, observed: Observed) -> list[str]:
     run.retire()
     run.disable()
     run.remove_files()
+    active = [unit for unit, found in removal.back.items() if found.active]
     if removal.plan.reload:
-        systemd.daemon_reload()
+        run.reload([unit for unit in run.ended if unit not in active])
     fragments = systemd.show(list(removal.back), ("FragmentPath", "ActiveState"))
     for unit, found in removal.back.items():
         put_links_back(unit, found.links, fragments[unit]["FragmentPath"])
     if removal.back:
         # Until then systemd shows the UnitFileState= that a unit had with its links from before.
         systemd.daemon_reload()
-    active = [unit for unit, found in removal.back.items() if found.active]
     complaint = systemd.act("restart", active) if active else ""
     run.forget()
     remove(removal.placed)
