@@ -20,6 +20,7 @@ from .adopt_unit_keys import drop_defaults, take_keys
 from .adopt_unit_text import Sections, resolved, sections_in, words_in
 from .adopt_wrapped import Wrapped, direct_command
 from .audit_model import Unit, UnitFile
+from .calendar_period import other_triggers
 from .service_keys import DAEMON, JOB, KEYS
 from .unit_files import ENVIRONMENT
 from .unit_names import is_instance, template_of
@@ -28,6 +29,8 @@ from .unit_state import OTHER_FOLDERS
 #: Where packages put their units; below ``/usr/local`` they are somebody's own.
 _OF_PACKAGES = tuple(f"{folder}/" for folder in OTHER_FOLDERS if folder.startswith(("/usr/lib", "/lib")))
 #: Sections of a unit that a service has keys for.
+#: What says how a job is tried again.
+_OF_RETRIES = {"restart", "restart_sec", "restart_steps", "restart_max_delay_sec", "start_limit_interval_sec"}
 _SECTIONS = ("Unit", "Service", "Timer", "Install")
 #: systemd.service(5): a oneshot unit with one of these does not load.
 _NOT_FOR_ONESHOT = ("always", "on-success")
@@ -292,7 +295,14 @@ def _take_job(work: _Work, timer: Timer) -> None:
     values = work.values
     if values.pop("type", "oneshot") not in ("oneshot", "exec"):
         work.mark("a scheduled job is oneshot: it is up until its command is done")
-    if values.get("restart") in _NOT_FOR_ONESHOT:
+    if other_triggers(work.sections) and "start_limit_burst" not in values:
+        for key in _OF_RETRIES & values.keys():
+            del values[key]
+        values["retries"] = 0
+        work.mark(
+            "it is not tried again: its timer starts it beside the calendar, and each of those starts would count as a try"
+        )
+    elif values.get("restart") in _NOT_FOR_ONESHOT:
         del values["restart"]
         work.mark("a job that is done is not started again; the unit said so")
     elif "restart" not in values:

@@ -91,9 +91,9 @@ def shortest_period_of(
     return period
 
 
-def other_triggers(service: Service) -> list[str]:
-    """Return the directives by which the timer of ``service`` starts it beside its calendar, how often nobody knows."""
-    own = service.values["directives"].get("Timer", {})
+def other_triggers(directives: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
+    """Return the ``directives``, given by section, by which a timer starts its job beside a calendar, how often nobody knows."""
+    own = directives.get("Timer", {})
     spans = [name for name in _SPANS if any(own.get(name, ()))]
     return spans + [name for name in _EVENTS if (own.get(name) or [""])[-1].lower() in v.TRUE]
 

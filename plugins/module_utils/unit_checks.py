@@ -133,7 +133,7 @@ def retry_windows(services: Iterable[Service]) -> tuple[dict[str, RetryWindow], 
                 problems.append(_problem_with_calendar(service, complaint))
                 continue
             texts = dict(zip(expressions, by_expression(printed.stdout)))
-        if other_triggers(service) and not service.values["start_limit_burst"]:
+        if other_triggers(service.values["directives"]) and not service.values["start_limit_burst"]:
             problems += _without_retries(service)
             continue
         period = shortest_period_of({name: elapses(texts[name]) for name in expressions}, _elapses_from)
@@ -148,7 +148,7 @@ def retry_windows(services: Iterable[Service]) -> tuple[dict[str, RetryWindow], 
 
 def _without_retries(service: Service) -> list[Problem]:
     """Return a problem for each key about retries of a job that has none: a start limit would count its other starts, too."""
-    values, triggers = service.values, _lines(other_triggers(service))
+    values, triggers = service.values, _triggers(service)
     interval = values["start_limit_interval_sec"]
     effectless = {
         "retries": bool(values["retries"]),
@@ -166,15 +166,15 @@ def _without_retries(service: Service) -> list[Problem]:
     ]
 
 
-def _lines(directives: Iterable[str]) -> str:
-    return ", ".join(f"{name}=" for name in directives)
+def _triggers(service: Service) -> str:
+    return ", ".join(f"{name}=" for name in other_triggers(service.values["directives"]))
 
 
 def counted_starts(services: Iterable[Service]) -> list[str]:
     """Return a warning for each job that its timer starts beside its calendar, too: a start limit counts all of its starts."""
     warnings = []
-    for service in [one for one in services if one.is_job and other_triggers(one)]:
-        starts = f"{service.name}: {_lines(other_triggers(service))} in directives.Timer starts it beside its calendar"
+    for service in [one for one in services if one.is_job and _triggers(one)]:
+        starts = f"{service.name}: {_triggers(service)} in directives.Timer starts it beside its calendar"
         if service.values["start_limit_burst"]:
             warnings.append(
                 f"{starts}; good runs, too, count towards start_limit_burst, and the next one is refused. Write all times in "

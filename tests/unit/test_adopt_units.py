@@ -304,6 +304,15 @@ def test_a_timer_makes_a_job():
     assert keys(unit("ExecReload=/bin/a\n"), clock)["directives"]["Service"] == {"ExecReload": "/bin/a"}
 
 
+def test_a_timer_with_more_than_a_calendar_makes_a_job_that_is_not_tried_again():
+    clock = timer("[Timer]\nOnCalendar=daily\nPersistent=yes\nOnBootSec=5min\n")
+    text = "Type=oneshot\nRestart=on-failure\nRestartSec=9\n"
+    found = item(unit(text), clock)
+    assert (found.values["retries"], found.values["directives"]) == (0, {"Timer": {"OnBootSec": "5min"}})
+    assert not {"restart", "restart_sec"} & found.values.keys()
+    assert any("it is not tried again" in mark for mark in found.marks)
+
+
 def test_the_timer_is_as_it_was():
     found = item(
         unit("", UnitFileState="static"),
