@@ -12,7 +12,7 @@ from matrix.closure import CORE, ON_HOST, closure
 
 ROOT = Path(__file__).parents[2]
 #: The most characters that a module may take along. An import that only a type checker follows counts, too.
-LIMITS = {"systemd_units": 370_000, "journald": 175_000, "pip_pinned": 475_000}
+LIMITS = {"systemd_units": 375_000, "journald": 175_000, "pip_pinned": 475_000}
 
 
 @pytest.mark.parametrize("module", LIMITS)
