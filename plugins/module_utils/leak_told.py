@@ -53,7 +53,7 @@ def to_tell(
 def to_show(found: Iterable[tuple[Alert, str]], before: str, now: int) -> Shown:
     """Return what those who look on are told now; ``before`` is what they were told, as JSON."""
     shown = [(alert.unit, alert.kind, run, now, alert.text) for alert, run in found]
-    again = {(unit, kind) for unit, kind, *_rest in shown}
+    again = {one[:2] for one in shown}
     return shown + [
         (unit, kind, run, seen, text)
         for unit, kind, run, seen, text in json.loads(before or "[]")

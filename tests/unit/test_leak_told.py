@@ -79,7 +79,7 @@ def test_those_who_look_on_see_what_is_there_and_kills_for_a_day() -> None:
     ]
     # Growth is found again in each round while it goes on.
     later = to_show([(alert("killed", "b.service"), "r3")], json.dumps(shown), 10 + 24 * HOUR)
-    assert [(unit, kind) for unit, kind, *_rest in later] == [("b.service", "killed"), ("a.service", "killed")]
+    assert [one[:2] for one in later] == [("b.service", "killed"), ("a.service", "killed")]
     assert to_show([(alert("killed"), "r4")], json.dumps(later), 20)[0][2] == "r4"
     assert len(to_show([(alert("killed"), "r4")], json.dumps(later), 20)) == 2
     assert to_show([], json.dumps(shown), 11 + 24 * HOUR) == []
