@@ -114,7 +114,12 @@ def plan_presence(wanted: Mapping[str, str], observed: Observed) -> Plan:
     stale = any(state["NeedDaemonReload"] == "yes" for state in observed.units.values())
     plan.reload = stale or any(path.startswith(UNITS) for path in plan.files)
     plan.enable = not observed.is_enabled
-    plan.start = not observed.is_up(TIMER)
+    if observed.is_up(TIMER) and any(
+        before is not None and path != FILE for path, (before, _after) in plan.files.items()
+    ):
+        # A round in between would have one half of it from before: the new settings, and the rights of the old unit.
+        plan.stop = [TIMER, SERVICE]
+    plan.start = not observed.is_up(TIMER) or bool(plan.stop)
     return plan
 
 

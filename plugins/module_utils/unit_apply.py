@@ -402,7 +402,8 @@ def _stop(units: list[str]) -> None:
 
 def _goes_on(state: systemd.UnitState) -> bool:
     """Whether a unit is up or comes up; what a oneshot unit is doing ends, and is nothing to be begun again later."""
-    ends = state["Type"] == "oneshot" and state.get("RemainAfterExit") != "yes"
+    # A timer has no type.
+    ends = state.get("Type") == "oneshot" and state.get("RemainAfterExit") != "yes"
     return state["ActiveState"] in UP or (state["ActiveState"] == "activating" and not ends)
 
 

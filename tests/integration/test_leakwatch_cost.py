@@ -85,6 +85,6 @@ def test_the_cost_of_a_round(make_host, release):
 
 
 def state(host):
-    ask = f"import sqlite3; print(sqlite3.connect('{STORE}').execute(\"select text from note\").fetchone()[0])"
+    ask = f"import sqlite3; print(sqlite3.connect('{STORE}').execute(\"select text from note where name = 'state'\").fetchone()[0])"
     units = json.loads(host.check(["/usr/bin/python3", "-c", ask]))[1]
     return {"judged": sum(row[9] > 0 for row in units.values())}

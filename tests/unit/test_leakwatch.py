@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils import leak_files, leakwatch_plan
 from ansible_collections.stability.baseline.plugins.module_utils.leak_files import program, unit_files, wanted_files
-from ansible_collections.stability.baseline.plugins.module_utils.leak_settings import FILE, FOLDER, STORE, Settings
+from ansible_collections.stability.baseline.plugins.module_utils.leak_settings import (
+    FILE,
+    FOLDER,
+    SERVICE,
+    STORE,
+    Settings,
+)
 from ansible_collections.stability.baseline.plugins.module_utils.leak_state import State, Watched
 from ansible_collections.stability.baseline.plugins.module_utils.leak_units import Facts
 from ansible_collections.stability.baseline.plugins.module_utils.leakwatch_caps import Proposal, cap_for, proposals
@@ -141,6 +147,10 @@ def test_only_what_differs_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     old = {**wanted, FILE: Settings(days=9.0).text}
     stray = f"{FOLDER}/stability_leakwatch/older.py"
     assert plan_presence(wanted, observed(old, others=(stray,))).actions() == [f"replace {FILE}", f"remove {stray}"]
+    # No round runs by a half of each.
+    other = wanted_files(Settings(textfile_dir="/srv"), "/usr/bin/python3")
+    actions = plan_presence(other, observed(wanted)).actions()
+    assert actions[:2] == [f"stop {leak_files.TIMER}", f"stop {SERVICE}"] and actions[-1] == f"start {leak_files.TIMER}"
     monkeypatch.setattr(leakwatch_plan.os.path, "isdir", lambda _path: True)
     absence = plan_absence(observed(wanted, samples=(STORE,)))
     assert absence.actions() == [
