@@ -26,6 +26,8 @@ _ONE_FINDING = {
 }
 #: Rules about what runs, which takes rights to see.
 _OF_PROCESSES = {"SB104", "SB105", "SB106", "SB201", "SB202", "SB208", "SB405", "SB408"}
+#: Of these all that a process shows is gone with it.
+_OF_RUNNING = {"SB105", "SB106", "SB201", "SB202", "SB405", "SB408"}
 _OF_JOURNAL = {"SB106", "SB207"}
 _OF_SAMPLES = {"SB306", "SB309"}
 #: Rules about directives, of which systemd shows none that it has read when it refuses a unit.
@@ -34,6 +36,7 @@ _UNREAD_JOURNAL = "restarts, and messages"
 #: Whoever has taken it away needs to be told once.
 _GONE = "it is not there any more, or no list names it"
 _NO_ROOT = "the host was looked at without root"
+_DOWN = "it does not run"
 _UNIT = re.compile(r"\S+\.service")
 
 
@@ -61,6 +64,12 @@ class Earlier:
             (one["host"], service["unit"]): service["history"] for one in self._seen for service in one["services"]
         }
         self._as_root = {one["host"] for one in report["hosts"] if one.get("root")} if report else set()
+        self._running = {
+            (one["host"], service["unit"])
+            for one in (report["hosts"] if report else ())
+            for service in one["services"]
+            if service.get("age") is not None
+        }
         self._unseen = {_key(one["host"], one): one for one in _unseen_in(report)} if report else {}
 
     def missed(self, hosts: Iterable[Json]) -> list[Json]:
@@ -107,7 +116,8 @@ class Earlier:
             unseen_before = self._unseen.get(key, {"reports": 0, "why": ""})
             reports = unseen_before["reports"] + 1
             had_root = name in self._as_root or unseen_before["why"] == _NO_ROOT
-            why = _NO_ROOT if had_root and not looked_at[name]["root"] else _why_unseen(looked_at[name], finding)
+            ran = (name, finding["subject"]) in self._running or unseen_before["why"] == _DOWN
+            why = _NO_ROOT if had_root and not looked_at[name]["root"] else _why_unseen(looked_at[name], finding, ran)
             if not why:
                 fixed.append({"host": name, **_brief(finding)})
             elif reports <= (1 if why == _GONE else MOST_MISSED):
@@ -121,12 +131,17 @@ class Earlier:
         }
 
 
-def _why_unseen(host: Json, finding: Mapping[str, Any]) -> str:
-    """Return why it cannot be told whether a finding is still there; empty where it can, and it is not."""
+def _why_unseen(host: Json, finding: Mapping[str, Any], ran: bool) -> str:
+    """Return why it cannot be told whether a finding is still there; empty where it can, and it is not.
+
+    ``ran`` is whether its service was running when it was found.
+    """
     rule, subject = finding["id"], finding["subject"]
     service = next((one for one in host["services"] if one["unit"] == subject), None)
     if service and rule == "SB208" and service.get("canary") is None:
         return "it was not asked to make records (stability_audit_live)"
+    if service and ran and rule in _OF_RUNNING and service["age"] is None:
+        return _DOWN
     if service and rule in _OF_DIRECTIVES and service.get("load_state", "loaded") != "loaded":
         return f"systemd does not load its unit (LoadState={service['load_state']})"
     if service and rule in _OF_SAMPLES and not service["sampled"]:

@@ -171,6 +171,10 @@ POINT = [[FIRST.seconds, 1, 0]]
         ("SB101", "api.service", {}, {"services": [service(load_state="bad-setting")]},
          "systemd does not load its unit (LoadState=bad-setting)"),
         ("SB101", "api.service", {}, {"services": [service(load_state="loaded")]}, ""),
+        ("SB202", "api.service", {}, {"services": [service(age=None)]}, "it does not run"),
+        ("SB101", "api.service", {}, {"services": [service(age=None)]}, ""),
+        # A job does not run at most times.
+        ("SB202", "api.service", {"services": [service(age=None)]}, {"services": [service(age=None)]}, ""),
         ("SB306", "api.service", {"services": [service(samples=POINT)]}, {}, "leakwatch has no samples of it"),
         ("SB306", "api.service", {"services": [service(samples=POINT)]}, {"services": [service(samples=POINT)]}, ""),
         ("SB001", "SB101 api.service", {}, {}, ""),
@@ -196,6 +200,15 @@ def test_what_could_not_be_judged_for_a_while_is_known_when_it_is_seen_again() -
     jsonschema.validate(report, SCHEMA)
     report = build({"web": result(finding("SB202"))}, LATER, check_report(report))
     assert host_of(report, "web")["findings"][0]["status"] == "known"
+
+
+def test_what_is_down_for_long_stays_unseen() -> None:
+    report = build({"web": result(finding("SB202"))}, FIRST)
+    for number in (1, 2):
+        report = build({"web": result(services=[service(age=None)])}, LATER, check_report(report))
+        assert [one["reports"] for one in report["compared"]["unseen"]] == [number]
+    report = build({"web": result()}, LATER, check_report(report))
+    assert [one["id"] for one in report["compared"]["fixed"]] == ["SB202"] and not report["compared"]["unseen"]
 
 
 def test_what_nobody_can_judge_any_more_is_forgotten() -> None:

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils.runtime_files import files
 from matrix import pythons
 
 FOUND = {version: pythons.find(version) for version in (f"3.{minor}" for minor in range(6, 15))}
@@ -28,15 +27,6 @@ one = interpreters.create()
 interpreters.destroy(one)
 print("done")
 """
-
-
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runtime")
-    for path, text in files().items():
-        (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_text(text)
-    return folder
 
 
 def environment(runtime: Path, *more: Path, **variables: str) -> dict[str, str]:

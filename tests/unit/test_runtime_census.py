@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.stability.baseline.plugins.module_utils.census import chains_of
-from ansible_collections.stability.baseline.plugins.module_utils.runtime_files import files
 from matrix import pythons
 
 FOUND = {version: pythons.find(version) for version in (f"3.{minor}" for minor in range(8, 15))}
@@ -39,15 +38,6 @@ def census(**told):
 def counts(answer):
     return {name: objects for name, objects, size in answer["classes"]}
 """
-
-
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runtime")
-    for path, text in files().items():
-        (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_text(text)
-    return folder
 
 
 def run(runtime: Path, version: str, program: str, *options: str) -> list[str]:

@@ -34,6 +34,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.unit_files impo
 from ansible_collections.stability.baseline.plugins.module_utils.unit_plan import plan_units
 from ansible_collections.stability.baseline.plugins.module_utils.unit_run import diff
 from ansible_collections.stability.baseline.plugins.module_utils.unit_state import Observed
+from unit_data import UP
 
 API = {"name": "api", "user": "api", "exec_start": ["/srv/api/bin/serve"]}
 STARTUP = {"logging": {"level": "DEBUG"}}
@@ -192,17 +193,6 @@ def test_a_file_of_variables_that_takes_the_place_of_what_the_keys_say_is_told(t
 
 RUNTIME = {"sitecustomize.py": "1", "stability_runtime/runtime_start.py": "2"}
 PLACED = {f"{FOLDER}/{name}": text for name, text in RUNTIME.items()}
-UP = {
-    **{
-        "Names": "",
-        "ActiveState": "active",
-        "SubState": "running",
-        "Type": "exec",
-        "NeedDaemonReload": "no",
-        "DropInPaths": "",
-    },
-    **{"FragmentPath": "/etc/systemd/system/x", "NRestarts": "0", "ActiveEnterTimestampMonotonic": "1000000"},
-}
 FILED = "/usr/local/lib/stability/logging/api.json"
 
 

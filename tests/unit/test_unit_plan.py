@@ -15,6 +15,7 @@ from ansible_collections.stability.baseline.plugins.module_utils.unit_files impo
 from ansible_collections.stability.baseline.plugins.module_utils.unit_plan import is_own, plan_units
 from ansible_collections.stability.baseline.plugins.module_utils.unit_run import diff, masked_services
 from ansible_collections.stability.baseline.plugins.module_utils.unit_state import Observed
+from unit_data import UP
 
 VENV = "/srv/api/venv"
 API = {
@@ -26,17 +27,6 @@ API = {
     "environment": {"DB_PASSWORD": "s3cret"},
 }
 JOB = {"name": "job", "user": "api", "exec_start": ["/bin/true"], "on_calendar": ["daily"]}
-UP = {
-    "Names": "",
-    "ActiveState": "active",
-    "SubState": "running",
-    "Type": "exec",
-    "NeedDaemonReload": "no",
-    "DropInPaths": "",
-    "FragmentPath": "/etc/systemd/system/x",
-    "NRestarts": "0",
-    "ActiveEnterTimestampMonotonic": "1000000",
-}
 GONE = {**UP, "ActiveState": "inactive", "SubState": "dead", "FragmentPath": ""}
 SERVICES = parse_services([API, JOB])
 RENDERED = {service.name: render(service, 252, RetryWindow(82080.0, 3)) for service in SERVICES}

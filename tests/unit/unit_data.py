@@ -49,3 +49,17 @@ def job(**properties: str) -> Unit:
 
 def found(unit: Unit) -> list[tuple[str, str]]:
     return [(finding.id, finding.seen) for finding in judge(unit)]
+
+
+#: What systemd says of a unit that is up.
+UP = {
+    "Names": "",
+    "ActiveState": "active",
+    "SubState": "running",
+    "Type": "exec",
+    "NeedDaemonReload": "no",
+    "DropInPaths": "",
+    "FragmentPath": "/etc/systemd/system/x",
+    "NRestarts": "0",
+    "ActiveEnterTimestampMonotonic": "1000000",
+}
