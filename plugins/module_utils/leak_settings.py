@@ -14,6 +14,8 @@ FILE = f"{FOLDER}/settings.json"
 SERVICE = "stability-leakwatch.service"
 #: The samples.
 STORE = "/var/lib/stability/leakwatch.sqlite"
+#: Grows when its tables become others; what an older version has written is then forgotten: it is no more than some days of samples.
+FORM = 2
 #: The note in it in which is told what was found.
 FOUND = "found"
 #: The name of the metrics in the folder of the textfile collector.

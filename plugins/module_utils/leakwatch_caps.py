@@ -48,10 +48,10 @@ def proposals(path: str = STORE) -> list[Proposal]:
     # Imported here: who installs the sampler for the first time has nothing to read.
     import sqlite3
 
-    from .memory_store import peaks_in
+    from .memory_history import read_peaks
 
     with suppress(sqlite3.Error):
-        peaks, text = peaks_in(path)
+        peaks, text = read_peaks(path)
         watched = state_in(text).units
         return [
             Proposal(unit, peak, round(seconds / 3600, 1), cap_for(peak))

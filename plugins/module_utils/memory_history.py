@@ -15,9 +15,10 @@ from contextlib import closing
 from typing import Any, NamedTuple, Optional
 from urllib.parse import quote
 
+from .leak_settings import FORM
+
 #: So many points are told of a service.
 MOST_POINTS = 20
-_FORM = 2
 #: Seconds to wait for a round that writes.
 _PATIENCE = 2.0
 _POINT = """
@@ -58,15 +59,32 @@ def read_history(path: str, most: int = MOST_POINTS) -> Optional[History]:
         os.close(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
     except FileNotFoundError:
         return None
-    address = f"file:{quote(path)}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True, timeout=_PATIENCE)) as connection:
-        if connection.execute("PRAGMA user_version").fetchone() != (_FORM,):
+    with closing(_opened(path)) as connection:
+        if connection.execute("PRAGMA user_version").fetchone() != (FORM,):
             return None
         points = {
             unit: [Point(*one) for one in _points(connection, number, most) if one[0] is not None]
             for number, unit in connection.execute("SELECT id, unit FROM service ORDER BY unit")
         }
         return History(points, dict(connection.execute("SELECT name, text FROM note")))
+
+
+def read_peaks(path: str) -> tuple[dict[str, tuple[int, int, int]], str]:
+    """Return the most memory that each unit was seen with, in bytes, in how many samples and seconds, and the note ``state``.
+
+    Raises :class:`sqlite3.Error` when there is no file that can be read.
+    """
+    with closing(_opened(path)) as connection:
+        found = connection.execute(
+            "SELECT unit, MAX(used), COUNT(*), MAX(moment) - MIN(moment) FROM sample JOIN service ON id = service WHERE processes GROUP BY unit"
+        )
+        peaks = {unit: (used, number, seconds) for unit, used, number, seconds in found}
+        note = connection.execute("SELECT text FROM note WHERE name = 'state'").fetchone()
+        return peaks, str(note[0]) if note else ""
+
+
+def _opened(path: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=_PATIENCE)
 
 
 def _points(connection: sqlite3.Connection, service: int, most: int) -> Iterator[tuple[Any, ...]]:

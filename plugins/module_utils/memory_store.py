@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Optional
 
-#: Grows when the tables become others; what an older version has written is then forgotten: it is no more than some days of samples.
-_FORM = 2
+from .leak_settings import FORM
+
 _TABLES = """
 CREATE TABLE service (id INTEGER PRIMARY KEY, unit TEXT NOT NULL UNIQUE);
 CREATE TABLE sample (
@@ -69,7 +69,7 @@ class Store:
         # Each statement stands for itself unless _transaction() joins some.
         self._connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
         self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        if self._one("PRAGMA user_version") != _FORM:
+        if self._one("PRAGMA user_version") != FORM:
             self._begin_anew()
 
     def close(self) -> None:
@@ -133,7 +133,7 @@ class Store:
                 self._connection.execute(f'DROP TABLE "{table}"')
             for statement in filter(str.strip, _TABLES.split(";")):
                 self._connection.execute(statement)
-            self._connection.execute(f"PRAGMA user_version = {_FORM}")
+            self._connection.execute(f"PRAGMA user_version = {FORM}")
 
     def _keep_size(self, newest: int) -> None:
         """Forget the older half again and again until all that is left has room."""
@@ -149,20 +149,3 @@ class Store:
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
-
-
-def peaks_in(path: str) -> tuple[dict[str, tuple[int, int, int]], str]:
-    """Return the most memory that each unit was seen with, in bytes, in how many samples and seconds, and the note ``state``.
-
-    Nothing is written; raises :class:`sqlite3.Error` when there is no file that can be read.
-    """
-    connection = sqlite3.connect(f"file:{path}?mode=ro", timeout=_PATIENCE, uri=True)
-    try:
-        found = connection.execute(
-            "SELECT unit, MAX(used), COUNT(*), MAX(moment) - MIN(moment) FROM sample JOIN service ON id = service WHERE processes GROUP BY unit"
-        )
-        peaks = {unit: (used, number, seconds) for unit, used, number, seconds in found}
-        note = connection.execute("SELECT text FROM note WHERE name = 'state'").fetchone()
-        return peaks, str(note[0]) if note else ""
-    finally:
-        connection.close()

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.stability.baseline.plugins.module_utils.memory_store import Store, Usage, peaks_in
+from ansible_collections.stability.baseline.plugins.module_utils.memory_history import read_peaks
+from ansible_collections.stability.baseline.plugins.module_utils.memory_store import Store, Usage
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1024**2
@@ -73,7 +74,7 @@ def test_notes_are_kept_with_a_round(path: str) -> None:
     store.add([], {"state": "two"})
     assert (store.note("state"), store.note("other")) == ("two", "x")
     store.add([usage(70, used=9), Usage("down.service", 70, "a1", 2, 99, 0)])
-    assert peaks_in(path) == ({"api.service": (9, 2, 69)}, "two")
+    assert read_peaks(path) == ({"api.service": (9, 2, 69)}, "two")
 
 
 def test_what_a_clock_that_was_ahead_has_left_is_forgotten(path: str) -> None:
